@@ -1,0 +1,176 @@
+// Package config is the contract between the controller, which renders the
+// configuration of a gateway, and the gateway, which loads it. Both sides use
+// these types, and a golden test renders and loads the same file.
+package config
+
+import "time"
+
+// Version is the format that this package writes. A loader reads it and the one before.
+const Version = 1
+
+// Config is everything that one gateway needs to know. It holds no secrets:
+// those are in files that it names.
+type Config struct {
+	// Version is the format of this document.
+	Version int `json:"version"`
+	// ServerUID names the MCPServer for good. Records are sealed to it, so
+	// those of another server, even one of the same name, do not open.
+	ServerUID string `json:"serverUID"`
+	// PublicURL is the issuer and the base of every URL: https, or http on a
+	// loopback host; without a trailing slash, query or fragment.
+	PublicURL string `json:"publicURL"`
+	// KeysFile is the path of the KeySet.
+	KeysFile string `json:"keysFile"`
+	// Backend is who serves MCP.
+	Backend Backend `json:"backend"`
+	// Store is where clients and grants live.
+	Store Store `json:"store"`
+	// Routes are the protected paths, each a resource of its own. The first is
+	// the default for requests that name no resource. At least one.
+	Routes []Route `json:"routes"`
+	// Registration bounds dynamic client registration (RFC 7591).
+	Registration Registration `json:"registration"`
+	// AccessTokenTTLSeconds is how long an access token is accepted.
+	AccessTokenTTLSeconds int64 `json:"accessTokenTTLSeconds"`
+	// RefreshTokenTTLSeconds is how long a grant lives from login, however
+	// often it is refreshed.
+	RefreshTokenTTLSeconds int64 `json:"refreshTokenTTLSeconds"`
+	// OutageToleranceSeconds is how long tokens that are already known stay
+	// good while the store cannot be reached.
+	OutageToleranceSeconds int64 `json:"outageToleranceSeconds"`
+	// Scopes are the scopes that can be granted.
+	Scopes []Scope `json:"scopes,omitempty"`
+	// Upstreams are the identity providers to log in with. At least one.
+	Upstreams []Upstream `json:"upstreams"`
+	// AccessRules say who may have a grant: anyone for whom one rule is true.
+	// Without rules, everyone whom the upstream lets in.
+	AccessRules []AccessRule `json:"accessRules,omitempty"`
+	// TrustedProxies are CIDRs whose X-Forwarded-For is believed.
+	TrustedProxies []string `json:"trustedProxies,omitempty"`
+	// AllowedOrigins are the origins, besides that of PublicURL, from which
+	// browsers may call the protected routes.
+	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
+}
+
+// Backend is the MCP server behind the gateway.
+type Backend struct {
+	// URL is scheme, host and port, without a path.
+	URL string `json:"url"`
+}
+
+// StoreType names a kind of store.
+type StoreType string
+
+// The store types.
+const (
+	StoreKubernetes StoreType = "Kubernetes"
+	StoreMemory     StoreType = "Memory"
+)
+
+// Store says where clients and grants are kept: the member that Type names is set.
+type Store struct {
+	Type       StoreType        `json:"type"`
+	Kubernetes *KubernetesStore `json:"kubernetes,omitempty"`
+	Memory     *MemoryStore     `json:"memory,omitempty"`
+}
+
+// KubernetesStore keeps records as keys of shard objects.
+type KubernetesStore struct {
+	// Kind is Secret or ConfigMap.
+	Kind string `json:"kind"`
+	// Namespace and Name locate the shards: <name>-clients-<n> and <name>-grants-<n>.
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	// ClientShards and GrantShards count the objects that exist.
+	ClientShards int `json:"clientShards"`
+	GrantShards  int `json:"grantShards"`
+	// Replicas shares the write budget: each gateway takes its part of it.
+	Replicas int `json:"replicas"`
+}
+
+// MemoryStore keeps records in the process.
+type MemoryStore struct {
+	// File, when set, keeps them across restarts.
+	File string `json:"file,omitempty"`
+}
+
+// Route is one protected path.
+type Route struct {
+	Name string `json:"name"`
+	// Path is what clients call, under PublicURL: it begins with a slash and
+	// does not end in one.
+	Path string `json:"path"`
+	// Transport is how the backend speaks: StreamableHTTP.
+	Transport string `json:"transport"`
+	// BackendPath is where the backend serves this route.
+	BackendPath string `json:"backendPath"`
+	// RequiredScopes must all be in a token for any request on this route.
+	RequiredScopes []string `json:"requiredScopes,omitempty"`
+}
+
+// TransportStreamableHTTP is the transport of MCP revisions from 2025-03-26.
+const TransportStreamableHTTP = "StreamableHTTP"
+
+// Registration bounds dynamic client registration.
+type Registration struct {
+	Enabled bool `json:"enabled"`
+	// TTLSeconds is how long a client that has been used is kept after its last renewal.
+	TTLSeconds int64 `json:"ttlSeconds"`
+	// UnusedTTLSeconds is how long a client that never got a token is kept.
+	UnusedTTLSeconds int64 `json:"unusedTTLSeconds"`
+	// PublicClients says whether clients without a secret may register.
+	PublicClients bool `json:"publicClients"`
+}
+
+// Scope is one scope that can be granted.
+type Scope struct {
+	Name string `json:"name"`
+	// Description is what the consent page says.
+	Description string `json:"description,omitempty"`
+}
+
+// Upstream is one identity provider: the member that Type names is set.
+type Upstream struct {
+	// Name is in the callback's path, /callback/<name>, and in grants.
+	Name string        `json:"name"`
+	Type string        `json:"type"`
+	OIDC *OIDCUpstream `json:"oidc,omitempty"`
+}
+
+// UpstreamOIDC is an OpenID Connect provider.
+const UpstreamOIDC = "OIDC"
+
+// OIDCUpstream is an OpenID Connect provider.
+type OIDCUpstream struct {
+	IssuerURL string `json:"issuerURL"`
+	ClientID  string `json:"clientID"`
+	// ClientSecretFile is empty for a public client.
+	ClientSecretFile string `json:"clientSecretFile,omitempty"`
+	// CABundleFile, when set, replaces the system's roots for this upstream.
+	CABundleFile string `json:"caBundleFile,omitempty"`
+	// Scopes are asked for besides openid.
+	Scopes []string `json:"scopes,omitempty"`
+}
+
+// AccessRule is a CEL expression over claims.
+type AccessRule struct {
+	Name       string `json:"name"`
+	Expression string `json:"expression"`
+}
+
+// AccessTokenTTL is AccessTokenTTLSeconds as a duration.
+func (c *Config) AccessTokenTTL() time.Duration { return seconds(c.AccessTokenTTLSeconds) }
+
+// RefreshTokenTTL is RefreshTokenTTLSeconds as a duration.
+func (c *Config) RefreshTokenTTL() time.Duration { return seconds(c.RefreshTokenTTLSeconds) }
+
+// OutageTolerance is OutageToleranceSeconds as a duration.
+func (c *Config) OutageTolerance() time.Duration { return seconds(c.OutageToleranceSeconds) }
+
+// TTL is TTLSeconds as a duration.
+func (r Registration) TTL() time.Duration { return seconds(r.TTLSeconds) }
+
+// UnusedTTL is UnusedTTLSeconds as a duration.
+func (r Registration) UnusedTTL() time.Duration { return seconds(r.UnusedTTLSeconds) }
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
