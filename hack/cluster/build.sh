@@ -24,7 +24,11 @@ module_version() { (cd "$mods/$1" && go list -mod=readonly -m -f '{{.Version}}' 
 # stamp says that the same inputs already made it.
 compile() {
 	local name=$1 dir=$2 package=$3 ldflags="-s -w $4" stamp started=$SECONDS
-	stamp=$({ go env GOVERSION GOOS GOARCH; echo "$package $ldflags"; cat "$mods/$dir"/go.*; } | sha256sum | cut -d' ' -f1)
+	stamp=$({
+		go env GOVERSION GOOS GOARCH
+		echo "$package $ldflags"
+		cat "$mods/$dir"/go.*
+	} | sha256sum | cut -d' ' -f1)
 	if [[ -x $out/$name && $(cat "$out/$name.stamp" 2>/dev/null) == "$stamp" ]]; then
 		return
 	fi

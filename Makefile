@@ -1,0 +1,77 @@
+# Everything needs Go alone to start with: tools are built from hack/tools/go.mod,
+# and what else a target needs, hack/deps.sh installs or names.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+tool := go tool -modfile=hack/tools/go.mod
+scripts = $$($(tool) shfmt -f . | grep -v node_modules/)
+
+# Modules of tools: what they require is pinned, and complete for what is built.
+# Not tidied, since tidy would add what the tools' own tests require.
+tool_modules := hack/tools hack/cluster/mods/etcd hack/cluster/mods/kubernetes
+
+##@ Try
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Run a Vestibule on this machine: gateway, login, and a weather MCP server.
+	go run ./cmd/kubectl-vestibule run -f config/samples/weather.yaml
+
+.PHONY: build
+build: ## Build static binaries into bin/.
+	mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
+
+##@ Change
+
+.PHONY: generate
+generate: ## Write the generated code and the CRD.
+	hack/generate.sh .
+
+.PHONY: format
+format: ## Format Go and shell.
+	gofmt -w .
+	$(tool) shfmt -w $(scripts)
+
+##@ Check
+
+.PHONY: test
+test: ## Run all tests; the first run on a machine builds a Kubernetes API server.
+	hack/deps.sh gcc node npm
+	hack/clients/typescript/install.sh
+	@assets=$$(hack/envtest.sh); set -x; KUBEBUILDER_ASSETS=$$assets go test -race ./...
+
+.PHONY: lint
+lint: ## Run the linters, import rules among them.
+	$(tool) golangci-lint run
+
+.PHONY: verify
+verify: verify-generated verify-modules verify-format verify-scripts lint ## Check all that is checked without running tests.
+
+.PHONY: verify-generated
+verify-generated:
+	hack/verify-generated.sh
+
+.PHONY: verify-modules
+verify-modules:
+	go mod tidy -diff
+	for module in $(tool_modules); do (cd "$$module" && go list -mod=readonly -deps tool >/dev/null); done
+
+.PHONY: verify-format
+verify-format:
+	@unformatted=$$(gofmt -l .); \
+	if [[ -n $$unformatted ]]; then echo "not formatted, run make format:"; echo "$$unformatted"; exit 1; fi
+	$(tool) shfmt -d $(scripts)
+
+.PHONY: verify-scripts
+verify-scripts:
+	hack/deps.sh shellcheck
+	shellcheck $(scripts)

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Writes everything that is generated from api/: deep copies and the CRD.
+#
+#   generate.sh DIRECTORY   the root to write below; "." is this repository
+set -euo pipefail
+
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+mkdir -p "$out/api/v1alpha1" "$out/config/crd/bases"
+go tool -modfile=hack/tools/go.mod controller-gen \
+	object:headerFile=hack/boilerplate.go.txt crd \
+	paths=./api/... \
+	output:object:dir="$out/api/v1alpha1" \
+	output:crd:dir="$out/config/crd/bases"

@@ -1,0 +1,183 @@
+// Package testenv runs a real kube-apiserver and etcd for tests.
+//
+// A package starts one control plane in its TestMain and shares it between its
+// tests, each in a namespace of its own:
+//
+//	func TestMain(m *testing.M) { os.Exit(run(m)) }
+//
+//	func run(m *testing.M) int {
+//		env, err := testenv.Start(testenv.Options{})
+//		...
+//		defer env.Stop()
+//		return m.Run()
+//	}
+package testenv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// startTimeout bounds the start of etcd and of the API server, each. It takes
+// them seconds; a minute is for several packages starting theirs on two cores.
+const startTimeout = time.Minute
+
+// Options says what is in the cluster when Start returns.
+type Options struct {
+	// CRDs are files or directories of CustomResourceDefinitions, relative to the
+	// test's package directory or absolute. One that does not exist is an error.
+	CRDs []string
+}
+
+// Env is a running control plane: an API server that authorizes by RBAC and its
+// etcd, on loopback, with no controllers and no nodes.
+type Env struct {
+	// Config connects as a member of system:masters, whom RBAC does not restrict.
+	Config *rest.Config
+
+	dir   string // everything the control plane writes
+	plane *envtest.Environment
+	guard *guard
+}
+
+// Start runs a control plane until Stop. It finds the binaries in
+// KUBEBUILDER_ASSETS, or else through hack/envtest.sh, which downloads or builds
+// them: the first time on a machine that takes minutes. A binary that cannot be
+// had is an error. If the test process dies without Stop, the control plane
+// ends with it.
+func Start(o Options) (*Env, error) {
+	assets, err := assets()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "vestibule-testenv-")
+	if err != nil {
+		return nil, fmt.Errorf("creating the control plane's directory: %w", err)
+	}
+	e := &Env{dir: dir}
+	if err := e.start(assets, o); err != nil {
+		return nil, errors.Join(err, e.Stop())
+	}
+	return e, nil
+}
+
+func (e *Env) start(assets string, o Options) error {
+	data, certs := filepath.Join(e.dir, "etcd-data"), filepath.Join(e.dir, "certs")
+	for _, d := range []string{data, certs} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			return fmt.Errorf("creating the control plane's directory: %w", err)
+		}
+	}
+	guard, err := startGuard(e.dir)
+	if err != nil {
+		return err
+	}
+	e.guard = guard
+
+	plane := &envtest.Environment{
+		CRDDirectoryPaths:        o.CRDs,
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: startTimeout,
+		ControlPlaneStopTimeout:  startTimeout,
+	}
+	server := plane.ControlPlane.GetAPIServer()
+	server.CertDir = certs
+	if server.Path, err = guard.wrap(filepath.Join(assets, "kube-apiserver")); err != nil {
+		return err
+	}
+	plane.ControlPlane.Etcd = &envtest.Etcd{DataDir: data}
+	if plane.ControlPlane.Etcd.Path, err = guard.wrap(filepath.Join(assets, "etcd")); err != nil {
+		return err
+	}
+	e.plane = plane
+	if _, err := plane.Start(); err != nil {
+		return fmt.Errorf("starting the control plane: %w", err)
+	}
+	e.Config = plane.Config
+	if err := os.WriteFile(e.Kubeconfig(), plane.KubeConfig, 0o600); err != nil {
+		return fmt.Errorf("writing the kubeconfig: %w", err)
+	}
+	return nil
+}
+
+// Stop ends the API server and etcd, waits for both, and removes their files,
+// the kubeconfigs among them.
+func (e *Env) Stop() error {
+	var errs []error
+	if e.plane != nil {
+		if err := e.plane.Stop(); err != nil {
+			errs = append(errs, fmt.Errorf("stopping the control plane: %w", err))
+		}
+	}
+	if err := os.RemoveAll(e.dir); err != nil {
+		errs = append(errs, fmt.Errorf("removing the control plane's directory: %w", err))
+	}
+	if e.guard != nil {
+		if err := e.guard.stop(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Kubeconfig is the path of a kubeconfig that connects as Config does, for a
+// child process. It is valid until Stop.
+func (e *Env) Kubeconfig() string { return filepath.Join(e.dir, "admin.kubeconfig") }
+
+// WriteKubeconfig writes a kubeconfig that connects as cfg does, for a child
+// process. The file is removed by Stop.
+func (e *Env) WriteKubeconfig(cfg *rest.Config) (string, error) {
+	content, err := kubeconfig(cfg)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(e.dir, "*.kubeconfig")
+	if err != nil {
+		return "", fmt.Errorf("creating a kubeconfig: %w", err)
+	}
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", fmt.Errorf("writing a kubeconfig: %w", err)
+	}
+	return f.Name(), nil
+}
+
+// User connects as a user of this name and these groups, by client certificate.
+// It may do what RBAC grants it, at first nearly nothing.
+func (e *Env) User(name string, groups ...string) (*rest.Config, error) {
+	user, err := e.plane.AddUser(envtest.User{Name: name, Groups: groups}, &rest.Config{QPS: -1})
+	if err != nil {
+		return nil, fmt.Errorf("adding user %s: %w", name, err)
+	}
+	return user.Config(), nil
+}
+
+// ServiceAccount connects as a service account, which must exist, with a token of
+// the API server that lives for an hour: as a pod would. It may do what RBAC
+// grants it.
+func (e *Env) ServiceAccount(ctx context.Context, namespace, name string) (*rest.Config, error) {
+	c, err := client.New(e.Config, client.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the control plane: %w", err)
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	request := &authenticationv1.TokenRequest{}
+	if err := c.SubResource("token").Create(ctx, account, request); err != nil {
+		return nil, fmt.Errorf("requesting a token for service account %s/%s: %w", namespace, name, err)
+	}
+	cfg := rest.AnonymousClientConfig(e.Config)
+	cfg.QPS = -1 // No limit of the client's own: a test measures the server's answer.
+	cfg.BearerToken = request.Status.Token
+	return cfg, nil
+}
