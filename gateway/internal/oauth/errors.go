@@ -5,7 +5,9 @@ package oauth
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -23,6 +25,9 @@ type Error struct {
 	Cause error
 	// RetryAfter, when positive, is sent in whole seconds.
 	RetryAfter time.Duration
+	// Basic says that the client tried HTTP Basic authentication, and is to be
+	// told so (RFC 6749 section 5.2).
+	Basic bool
 }
 
 func (e *Error) Error() string {
@@ -124,4 +129,13 @@ func AsError(err error) *Error {
 		Code: CodeServerError, Status: http.StatusInternalServerError,
 		Description: "something went wrong here", Cause: err,
 	}
+}
+
+// Facts are what the audit log says of a refusal, behind what the caller knows.
+func (e *Error) Facts(known ...slog.Attr) []slog.Attr {
+	facts := append(slices.Clone(known), slog.String("error", e.Code), slog.String("description", e.Description))
+	if e.Cause != nil {
+		facts = append(facts, slog.String("reason", e.Cause.Error()))
+	}
+	return facts
 }

@@ -45,6 +45,10 @@ var (
 	ErrFull = errors.New("the store is full")
 )
 
+// Room is what a part of the store has left when NewID names it: enough for the
+// largest record.
+const Room = 20 << 10
+
 // Store keeps records. All methods may be called at once. Values are never
 // changed after they were handed over, on either side.
 //
@@ -68,6 +72,8 @@ type Store interface {
 	// It returns nil if this call's write took place, even if the first answer
 	// was lost; ErrConflict if it did not and cannot any more; ErrUnavailable
 	// if that could not be found out (it may still take place); and ErrFull.
+	// A deletion whose first answer was lost returns nil too if the record is
+	// gone by another's deletion of the same value.
 	// The observer has seen the write before the call returns nil.
 	CompareAndSwap(ctx context.Context, kind Kind, id ID, old, new []byte) error
 
@@ -86,5 +92,6 @@ type Store interface {
 
 // Observer is told each record's value whenever it changes; nil means that it
 // is gone. Calls about one record never run at once and never go back: after
-// the value of a later write comes no value of an earlier one.
+// the value of a later write comes no value of an earlier one. An observer does
+// not call the store: writers and readers wait for it.
 type Observer func(kind Kind, id ID, value []byte)

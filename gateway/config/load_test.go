@@ -1,0 +1,222 @@
+package config
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// good is a configuration with everything in it.
+func good() *Config {
+	return &Config{
+		Version: Version, ServerUID: "6f1c", PublicURL: "https://weather.example.com", KeysFile: "/etc/keys.json",
+		Backend: Backend{URL: "http://weather.demo.svc:8080"},
+		Store: Store{Type: StoreKubernetes, Kubernetes: &KubernetesStore{
+			Kind: "Secret", Namespace: "demo", Name: "weather-gateway", ClientShards: 4, GrantShards: 16, Replicas: 2,
+		}},
+		Routes: []Route{
+			{Name: "mcp", Path: "/mcp", Transport: TransportStreamableHTTP, BackendPath: "/mcp", RequiredScopes: []string{"weather:read"}},
+			{Name: "admin", Path: "/admin/mcp", Transport: TransportStreamableHTTP, BackendPath: "/admin"},
+		},
+		Registration:          Registration{Enabled: true, TTLSeconds: 7776000, UnusedTTLSeconds: 86400, PublicClients: true},
+		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 2592000, OutageToleranceSeconds: 600,
+		Scopes: []Scope{{Name: "weather:read", Description: "Read the forecast"}},
+		Upstreams: []Upstream{{Name: "corp", Type: UpstreamOIDC, OIDC: &OIDCUpstream{
+			IssuerURL: "https://idp.example.com", ClientID: "vestibule", ClientSecretFile: "/etc/secret", Scopes: []string{"email"},
+		}}},
+		AccessRules:    []AccessRule{{Name: "staff", Expression: "claims.email_verified"}},
+		TrustedProxies: []string{"10.0.0.0/8", "fd00::/8"},
+		AllowedOrigins: []string{"https://claude.ai"},
+	}
+}
+
+func marshal(t *testing.T, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(path, marshal(t, good()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(good(), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got.AccessTokenTTL() != time.Hour || got.RefreshTokenTTL() != 720*time.Hour || got.OutageTolerance() != 10*time.Minute ||
+		got.Registration.TTL() != 2160*time.Hour || got.Registration.UnusedTTL() != 24*time.Hour {
+		t.Error("the durations are not what the seconds say")
+	}
+}
+
+func TestErrorsNameTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.json")
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a missing file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, load := range map[string]func() error{
+		"Load":       func() error { _, err := Load(path); return err },
+		"LoadKeySet": func() error { _, err := LoadKeySet(path); return err },
+	} {
+		if err := load(); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := LoadKeySet(path + "x"); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a missing key set: %v", err)
+	}
+}
+
+func TestADocumentIsReadStrictly(t *testing.T) {
+	whole := string(marshal(t, good()))
+	for name, c := range map[string]struct{ data, want string }{
+		"nothing":            {"", "not a JSON document"},
+		"no object":          {"[]", "not a JSON document"},
+		"null":               {"null", "version: this gateway reads version 1, not 0"},
+		"no version":         {"{}", "version: this gateway reads version 1, not 0"},
+		"a newer version":    {`{"version": 2, "brandNew": true}`, "version: this gateway reads version 1, not 2"},
+		"an unknown member":  {strings.Replace(whole, `{`, `{"brandNew": 1,`, 1), "brandNew"},
+		"one further inside": {strings.Replace(whole, `"backend":{`, `"backend":{"path":"/",`, 1), "path"},
+		"a wrong type":       {strings.Replace(whole, `"accessTokenTTLSeconds":3600`, `"accessTokenTTLSeconds":"1h"`, 1), "accessTokenTTLSeconds"},
+		"a second document":  {whole + whole, "not a JSON document"},
+		"half a document":    {whole[:len(whole)/2], "not a JSON document"},
+	} {
+		if _, err := Parse([]byte(c.data)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	if _, err := Parse([]byte(whole + "\n")); err != nil {
+		t.Errorf("a line break at the end: %v", err)
+	}
+}
+
+func TestAValueThatCannotWorkIsNamed(t *testing.T) {
+	public := func(s string) func(*Config) { return func(c *Config) { c.PublicURL = s } }
+	backend := func(s string) func(*Config) { return func(c *Config) { c.Backend.URL = s } }
+	const publicForm = "publicURL: must be an absolute URL without user, query, fragment or trailing slash, its path of plain characters"
+	const publicScheme = "publicURL: must be https; http is for loopback hosts only"
+	const backendForm = "backend.url: must be scheme, host and port, without a path"
+	for _, c := range []struct {
+		change func(*Config)
+		want   string // "" for what is good
+	}{
+		{func(*Config) {}, ""},
+		{func(c *Config) { c.ServerUID = "" }, "serverUID: must be set"},
+		{func(c *Config) { c.KeysFile = "" }, "keysFile: must be set"},
+
+		{public("https://weather.example.com:8443/tools"), ""},
+		{public("http://127.0.0.1:8080"), ""},
+		{public("http://[::1]:8080"), ""},
+		{public("http://localhost"), ""},
+		{public(""), publicForm},
+		{public("weather.example.com"), publicForm},
+		{public("https://"), publicForm},
+		{public("https://weather.example.com/"), publicForm},
+		{public("https://weather.example.com/tools/"), publicForm},
+		{public("https://alice@weather.example.com"), publicForm},
+		{public("https://weather.example.com?"), publicForm},
+		{public("https://weather.example.com?a=b"), publicForm},
+		{public("https://weather.example.com#"), publicForm},
+		{public("https://weather.example.com:port"), publicForm},
+		{public("https://weather.example.com/a/../b"), publicForm},
+		{public("https://weather.example.com/a//b"), publicForm},
+		{public("https://weather.example.com/a%2Fb"), publicForm},
+		{public("https://weather.example.com/{a}"), publicForm}, // would be a pattern of the mux
+		{public("http://weather.example.com"), publicScheme},
+		{public("http://localhost.example.com"), publicScheme},
+		{public("http://10.0.0.1"), publicScheme},
+		{public("http://localho%C5%BFt"), publicScheme}, // a long s is no s
+		{public("ftp://weather.example.com"), publicScheme},
+
+		{backend("https://weather:8443"), ""},
+		{backend(""), backendForm},
+		{backend("weather:8080"), backendForm},
+		{backend("unix:///run/socket"), backendForm},
+		{backend("http://weather:8080/"), backendForm},
+		{backend("http://weather:8080/mcp"), backendForm},
+		{backend("http://alice@weather"), backendForm},
+		{backend("http://weather?"), backendForm},
+		{backend("http://weather#f"), backendForm},
+
+		{func(c *Config) { c.Store = Store{Type: StoreMemory} }, ""},
+		{func(c *Config) { c.Store.Type = "Redis" }, "store.type: must be Kubernetes or Memory"},
+		{func(c *Config) { c.Store.Kubernetes = nil }, "store.kubernetes: must be set for type Kubernetes"},
+		{func(c *Config) { c.Store.Kubernetes.Kind = "Pod" }, "store.kubernetes.kind: must be Secret or ConfigMap"},
+		{func(c *Config) { c.Store.Kubernetes.Namespace = "" }, "store.kubernetes: namespace and name must be set"},
+		{func(c *Config) { c.Store.Kubernetes.GrantShards = 0 }, "store.kubernetes: clientShards and grantShards must be positive"},
+		{func(c *Config) { c.Store.Kubernetes.Replicas = 0 }, "store.kubernetes.replicas: must be positive"},
+
+		{func(c *Config) { c.Routes = nil }, "routes: must not be empty"},
+		{func(c *Config) { c.Routes[0].Path = "mcp" }, "routes[0].path: must begin with a slash and not end in one, and have plain characters only"},
+		{func(c *Config) { c.Routes[0].Path = "/" }, "routes[0].path: must begin with a slash and not end in one, and have plain characters only"},
+		{func(c *Config) { c.Routes[0].Path = "/mcp/{id}" }, "routes[0].path: must begin with a slash and not end in one, and have plain characters only"},
+		{func(c *Config) { c.Routes[0].Path = "/./mcp" }, "routes[0].path: must begin with a slash and not end in one, and have plain characters only"},
+		{func(c *Config) { c.Routes[0].Path = "/token" }, "routes[0].path: is the gateway's own"},
+		{func(c *Config) { c.Routes[0].Path = "/.well-known/mcp" }, "routes[0].path: is the gateway's own"},
+		{func(c *Config) { c.Routes[0].Path = "/tokens" }, ""},
+		{func(c *Config) { c.Routes[1].Path = "/mcp" }, "routes[1].path: stands twice"},
+		{func(c *Config) { c.Routes[1].BackendPath = "" }, "routes[1].backendPath: must begin with a slash"},
+		{func(c *Config) { c.Routes[1].Transport = "SSE" }, "routes[1].transport: must be StreamableHTTP"},
+		{func(c *Config) { c.Scopes = nil }, "routes[0].requiredScopes: names weather:read, which is not in scopes"},
+
+		{func(c *Config) { c.Scopes = append(c.Scopes, Scope{Name: `a"b`}) }, "scopes[1].name: must be a scope token (RFC 6749 section 3.3)"},
+
+		{func(c *Config) { c.AccessTokenTTLSeconds = 0 }, "accessTokenTTLSeconds: must be positive"},
+		{func(c *Config) { c.RefreshTokenTTLSeconds = -1 }, "refreshTokenTTLSeconds: must be positive"},
+		{func(c *Config) { c.OutageToleranceSeconds = -1 }, "outageToleranceSeconds: must not be negative"},
+		{func(c *Config) { c.OutageToleranceSeconds = 0 }, ""},
+		{func(c *Config) { c.Registration.TTLSeconds = 0 }, "registration.ttlSeconds: must be positive"},
+		{func(c *Config) { c.Registration.UnusedTTLSeconds = 0 }, "registration.unusedTTLSeconds: must be positive"},
+
+		{func(c *Config) { c.Upstreams = nil }, "upstreams: must not be empty"},
+		{func(c *Config) { c.Upstreams[0].Name = "" }, "upstreams[0].name: must be set, to lower-case letters, digits and dashes"},
+		{func(c *Config) { c.Upstreams[0].Name = "a/b" }, "upstreams[0].name: must be set, to lower-case letters, digits and dashes"},
+		{func(c *Config) { c.Upstreams = append(c.Upstreams, c.Upstreams[0]) }, "upstreams[1].name: stands twice"},
+		{func(c *Config) { c.Upstreams[0].Type = "SAML" }, "upstreams[0]: type must be OIDC, and oidc set"},
+		{func(c *Config) { c.Upstreams[0].OIDC = nil }, "upstreams[0]: type must be OIDC, and oidc set"},
+		{func(c *Config) { c.Upstreams[0].OIDC.IssuerURL = "" }, "upstreams[0].oidc.issuerURL: must be set"},
+		{func(c *Config) { c.Upstreams[0].OIDC.ClientID = "" }, "upstreams[0].oidc.clientID: must be set"},
+
+		{func(c *Config) { c.TrustedProxies[1] = "10.0.0.1" }, "trustedProxies[1]: must be a CIDR such as 10.0.0.0/8"},
+		{func(c *Config) { c.ServerUID, c.KeysFile = "", "" }, "serverUID: must be set\nkeysFile: must be set"},
+	} {
+		doc := good()
+		c.change(doc)
+		_, err := Parse(marshal(t, doc))
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("public URL %q, backend %q: got %q, want %q", doc.PublicURL, doc.Backend.URL, got, c.want)
+		}
+	}
+}
+
+func TestLoopbackHosts(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "LocalHost": true, "127.0.0.1": true, "127.8.9.10": true, "::1": true,
+		"": false, "localhost.": false, "localhost.example.com": false, "127.0.0.1.example.com": false, "127.1": false,
+		"0.0.0.0": false, "10.0.0.1": false, "::": false, "::2": false, "[::1]": false, "2130706433": false, "localho\u017ft": false,
+	} {
+		if IsLoopback(host) != want {
+			t.Errorf("IsLoopback(%q) = %v", host, !want)
+		}
+	}
+}

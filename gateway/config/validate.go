@@ -1,0 +1,130 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// Validate returns an error for each member that the gateway could not work with.
+func (c *Config) Validate() error {
+	v := &validator{}
+	v.check(c.ServerUID != "", "serverUID", "must be set")
+	v.publicURL(c.PublicURL)
+	v.check(c.KeysFile != "", "keysFile", "must be set")
+	v.baseURL("backend.url", c.Backend.URL)
+	v.store(&c.Store)
+	v.routes(c)
+	v.check(c.AccessTokenTTLSeconds > 0, "accessTokenTTLSeconds", "must be positive")
+	v.check(c.RefreshTokenTTLSeconds > 0, "refreshTokenTTLSeconds", "must be positive")
+	v.check(c.OutageToleranceSeconds >= 0, "outageToleranceSeconds", "must not be negative")
+	v.check(c.Registration.TTLSeconds > 0, "registration.ttlSeconds", "must be positive")
+	v.check(c.Registration.UnusedTTLSeconds > 0, "registration.unusedTTLSeconds", "must be positive")
+	v.upstreams(c.Upstreams)
+	for i, s := range c.Scopes {
+		v.check(scopeToken.MatchString(s.Name), fmt.Sprintf("scopes[%d].name", i), "must be a scope token (RFC 6749 section 3.3)")
+	}
+	for i, cidr := range c.TrustedProxies {
+		_, err := netip.ParsePrefix(cidr)
+		v.check(err == nil, fmt.Sprintf("trustedProxies[%d]", i), "must be a CIDR such as 10.0.0.0/8")
+	}
+	return errors.Join(v.errs...)
+}
+
+var (
+	scopeToken   = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`)
+	upstreamName = regexp.MustCompile(`^[a-z0-9-]+$`)
+	plainPath    = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+	ownPath      = regexp.MustCompile(`^/(authorize|consent|callback|token|register|revoke|\.well-known)(/|$)`)
+)
+
+// isPlainPath says whether a path means the same to everybody who reads it:
+// nothing to decode, no dot segments, no empty ones.
+func isPlainPath(s string) bool { return plainPath.MatchString(s) && path.Clean(s) == s }
+
+// isOwnPath says whether the gateway serves this path itself.
+func isOwnPath(s string) bool { return ownPath.MatchString(s) }
+
+type validator struct{ errs []error }
+
+func (v *validator) check(ok bool, field, message string) {
+	if !ok {
+		v.errs = append(v.errs, fmt.Errorf("%s: %s", field, message))
+	}
+}
+
+func (v *validator) publicURL(s string) {
+	u, err := url.Parse(s)
+	ok := err == nil && u.Host != "" && u.User == nil && !strings.ContainsAny(s, "?#") &&
+		(u.Path == "" || isPlainPath(s[len(u.Scheme+"://"+u.Host):]))
+	v.check(ok, "publicURL", "must be an absolute URL without user, query, fragment or trailing slash, its path of plain characters")
+	if ok {
+		v.check(u.Scheme == "https" || u.Scheme == "http" && IsLoopback(u.Hostname()),
+			"publicURL", "must be https; http is for loopback hosts only")
+	}
+}
+
+func (v *validator) baseURL(field, s string) {
+	u, err := url.Parse(s)
+	v.check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Path == "" && u.User == nil && !strings.ContainsAny(s, "?#"),
+		field, "must be scheme, host and port, without a path")
+}
+
+func (v *validator) store(s *Store) {
+	switch s.Type {
+	case StoreKubernetes:
+		if s.Kubernetes == nil {
+			v.check(false, "store.kubernetes", "must be set for type Kubernetes")
+			return
+		}
+		k := s.Kubernetes
+		v.check(k.Kind == "Secret" || k.Kind == "ConfigMap", "store.kubernetes.kind", "must be Secret or ConfigMap")
+		v.check(k.Namespace != "" && k.Name != "", "store.kubernetes", "namespace and name must be set")
+		v.check(k.ClientShards > 0 && k.GrantShards > 0, "store.kubernetes", "clientShards and grantShards must be positive")
+		v.check(k.Replicas > 0, "store.kubernetes.replicas", "must be positive")
+	case StoreMemory:
+	default:
+		v.check(false, "store.type", "must be Kubernetes or Memory")
+	}
+}
+
+func (v *validator) routes(c *Config) {
+	v.check(len(c.Routes) > 0, "routes", "must not be empty")
+	known, paths := map[string]bool{}, map[string]bool{}
+	for _, s := range c.Scopes {
+		known[s.Name] = true
+	}
+	for i, r := range c.Routes {
+		field := fmt.Sprintf("routes[%d]", i)
+		v.check(isPlainPath(r.Path), field+".path", "must begin with a slash and not end in one, and have plain characters only")
+		v.check(!isOwnPath(r.Path), field+".path", "is the gateway's own")
+		v.check(strings.HasPrefix(r.BackendPath, "/"), field+".backendPath", "must begin with a slash")
+		v.check(r.Transport == TransportStreamableHTTP, field+".transport", "must be "+TransportStreamableHTTP)
+		v.check(!paths[r.Path], field+".path", "stands twice")
+		paths[r.Path] = true
+		for _, s := range r.RequiredScopes {
+			v.check(known[s], field+".requiredScopes", "names "+s+", which is not in scopes")
+		}
+	}
+}
+
+func (v *validator) upstreams(us []Upstream) {
+	v.check(len(us) > 0, "upstreams", "must not be empty")
+	names := map[string]bool{}
+	for i, u := range us {
+		field := fmt.Sprintf("upstreams[%d]", i)
+		v.check(upstreamName.MatchString(u.Name), field+".name", "must be set, to lower-case letters, digits and dashes")
+		v.check(!names[u.Name], field+".name", "stands twice")
+		names[u.Name] = true
+		if u.Type != UpstreamOIDC || u.OIDC == nil {
+			v.check(false, field, "type must be OIDC, and oidc set")
+			continue
+		}
+		v.check(u.OIDC.IssuerURL != "", field+".oidc.issuerURL", "must be set")
+		v.check(u.OIDC.ClientID != "", field+".oidc.clientID", "must be set")
+	}
+}

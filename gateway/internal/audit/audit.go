@@ -1,0 +1,62 @@
+// Package audit writes down what people and clients were let do, and what not:
+// one line an event, in constant words, facts as pairs, never a secret.
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// Event is what happened.
+type Event string
+
+// The events.
+const (
+	Registered Event = "client registered"
+	Approved   Event = "grant approved"
+	Denied     Event = "grant denied"
+	Issued     Event = "tokens issued"
+	Refreshed  Event = "tokens refreshed"
+	Refused    Event = "request refused"
+	Revoked    Event = "token revoked"
+)
+
+// Log writes audit lines.
+type Log struct {
+	log    *slog.Logger
+	source func(*http.Request) netip.Addr
+}
+
+// New returns a log that writes to log, and takes the address of a request's
+// sender from source.
+func New(log *slog.Logger, source func(*http.Request) netip.Addr) *Log {
+	return &Log{log: log.With("audit", true), source: source}
+}
+
+// Record writes one event of a request. Facts are pairs of a constant key and
+// a value.
+func (l *Log) Record(r *http.Request, e Event, facts ...slog.Attr) {
+	l.RecordContext(r.Context(), e, append(facts, slog.String("source", l.source(r).String()))...)
+}
+
+// RecordContext writes one event that has no request at hand.
+func (l *Log) RecordContext(ctx context.Context, e Event, facts ...slog.Attr) {
+	level := slog.LevelInfo
+	if e == Refused || e == Denied {
+		level = slog.LevelWarn
+	}
+	l.log.LogAttrs(ctx, level, string(e), facts...)
+}
+
+// Claimed makes something that an unknown sender says of itself short enough to
+// be written down. The log's handler escapes it.
+func Claimed(s string) string {
+	const limit = 128
+	if len(s) > limit {
+		return strings.ToValidUTF8(s[:limit], "") + "…"
+	}
+	return s
+}

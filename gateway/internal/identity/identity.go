@@ -1,0 +1,23 @@
+// Package identity says who a checked access token speaks for.
+package identity
+
+import (
+	"time"
+
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+)
+
+// Identity is what a good access token proves: one user, as one client, at one
+// resource. A person is Issuer and Subject together; neither names one alone.
+type Identity struct {
+	ClientID string
+	// Upstream is the name in the configuration of where the user logged in.
+	Upstream        string
+	Issuer, Subject string
+	// GrantID names the grant in the store. It is no secret.
+	GrantID string
+	// Scopes are those of the token that still exist.
+	Scopes oauth.Scopes
+	// ExpiresAt is when the token ends, whatever happens.
+	ExpiresAt time.Time
+}

@@ -1,0 +1,127 @@
+// Package pages renders what people see: consent, and what went wrong. A page
+// loads nothing, runs nothing, and cannot be framed.
+package pages
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"strings"
+	"unicode"
+)
+
+//go:embed templates
+var files embed.FS
+
+// style is the only thing that a page may load, and it is in the page.
+var style = func() string {
+	b, err := files.ReadFile("templates/style.css")
+	if err != nil {
+		panic(err) // embedded above
+	}
+	return string(b)
+}()
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"style": func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own file
+}).ParseFS(files, "templates/*.html"))
+
+// policy has no form-action: browsers apply it to all redirects that follow a
+// form, and those end wherever the client lives.
+var policy = func() string {
+	sum := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; base-uri 'none'; frame-ancestors 'none'"
+}()
+
+// Consent is the page that asks a person.
+type Consent struct {
+	// Action is where the form goes, and Request what it carries.
+	Action, Request string
+	ClientName      string
+	ClientURI       string
+	RedirectURI     string
+	RedirectHost    string
+	// Loopback says that the answer goes to a program on this machine.
+	Loopback bool
+	// Resource is the URL of the MCP server, and Upstream who asks for the password.
+	Resource, Upstream string
+	Scopes             []Scope
+}
+
+// Scope is one thing that the client may do.
+type Scope struct{ Name, Description string }
+
+// WriteConsent answers with the consent page.
+func WriteConsent(w http.ResponseWriter, c Consent) {
+	c.ClientName, c.ClientURI = Clean(c.ClientName), Clean(c.ClientURI)
+	if c.ClientName == "" {
+		c.ClientName = "An application without a name"
+	}
+	write(w, http.StatusOK, "consent.html", c)
+}
+
+// Problem is the page for what cannot be answered by a redirect.
+type Problem struct {
+	Title  string
+	Text   string
+	Advice string
+}
+
+// WriteProblem answers with a page that says what is wrong and what to do.
+func WriteProblem(w http.ResponseWriter, status int, p Problem) {
+	write(w, status, "problem.html", p)
+}
+
+func write(w http.ResponseWriter, status int, name string, data any) {
+	var page bytes.Buffer
+	if err := templates.ExecuteTemplate(&page, name, data); err != nil {
+		http.Error(w, "this page cannot be shown", http.StatusInternalServerError)
+		return
+	}
+	SetHeaders(w.Header())
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	w.WriteHeader(status)
+	_, _ = w.Write(page.Bytes()) // the browser has gone: nobody to tell
+}
+
+// SetHeaders sets what every answer to a browser has, pages and redirects: no
+// cache keeps it, nobody frames it, and where it leads does not learn its URL.
+func SetHeaders(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// blanks are letters and symbols, for Unicode, that leave no ink: the fillers of
+// Hangul and the empty braille pattern.
+const blanks = "\u115f\u1160\u3164\uffa0\u2800"
+
+// Clean makes text that a stranger chose fit to be shown in a line: without
+// control characters, without those that turn the direction of writing or
+// cannot be seen, at most 80 characters.
+func Clean(s string) string {
+	var b strings.Builder
+	n := 0
+	for _, c := range strings.ToValidUTF8(s, "") {
+		if n == 80 {
+			b.WriteRune('…')
+			break
+		}
+		if unicode.IsSpace(c) {
+			c = ' '
+		}
+		if !unicode.IsPrint(c) || strings.ContainsRune(blanks, c) {
+			continue
+		}
+		b.WriteRune(c)
+		n++
+	}
+	return strings.TrimSpace(b.String())
+}

@@ -1,0 +1,254 @@
+// Package kubernetes keeps records in Secrets or ConfigMaps: each record is a
+// key of one of a fixed number of shard objects, so that a role can name all
+// that the gateway may touch. What a write costs the cluster grows with the
+// shard, so shards are small, all waiting writes of a shard go into one patch,
+// and the patches of a gateway share a budget.
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"vestibule.dev/vestibule/gateway/internal/store"
+)
+
+// Options say where the shards are. The API server must serve WatchList, which
+// it does by default since Kubernetes 1.34.
+type Options struct {
+	// REST connects to the API server. Its QPS does not count: a budget of
+	// bytes bounds the writes, and the server's own fairness the rest.
+	REST *rest.Config
+	// Namespace and Name locate the shards: Name-clients-<n> and Name-grants-<n>.
+	Namespace, Name string
+	// Kind of the shards is Secret or ConfigMap.
+	Kind string
+	// ClientShards and GrantShards count the shards that exist, from 0 up.
+	ClientShards, GrantShards int
+	// Replicas is how many gateways share the write budget. At least one.
+	Replicas int
+	// SweepEvery is the mean time between two sweeps; unset, five minutes.
+	SweepEvery time.Duration
+	// WrapTransport, when set, wraps what sends the requests.
+	WrapTransport func(http.RoundTripper) http.RoundTripper
+	// Now tells the time; unset, time.Now.
+	Now func() time.Time
+	// Log is told what the callers are not; unset, nobody is.
+	Log *slog.Logger
+}
+
+const (
+	sweepEvery = 5 * time.Minute
+	// callTimeout bounds each call, whoever waits for it.
+	callTimeout = 10 * time.Second
+)
+
+// Store is a store.Store in shard objects.
+type Store struct {
+	opts   Options
+	shards map[store.Kind][]*shard
+	synced chan struct{}
+
+	mu      sync.Mutex
+	running bool
+}
+
+var _ store.Store = (*Store)(nil)
+
+// New returns a store. It does not call the API server.
+func New(o Options) (*Store, error) {
+	if o.REST == nil || o.Namespace == "" || o.Name == "" {
+		return nil, errors.New("store: REST, Namespace and Name must be set")
+	}
+	if min(o.ClientShards, o.GrantShards) < 1 || max(o.ClientShards, o.GrantShards) > 1<<16 {
+		return nil, errors.New("store: there must be from 1 to 65536 shards of each kind")
+	}
+	if o.Replicas < 1 {
+		return nil, errors.New("store: Replicas must be at least 1")
+	}
+	if o.SweepEvery <= 0 {
+		o.SweepEvery = sweepEvery
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	api, err := newAPI(o)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	s := &Store{opts: o, shards: map[store.Kind][]*shard{}, synced: make(chan struct{})}
+	b := newBudget(o.Replicas)
+	for kind, part := range map[store.Kind]struct {
+		name  string
+		count int
+	}{
+		store.Client: {"clients", o.ClientShards},
+		store.Grant:  {"grants", o.GrantShards},
+	} {
+		for n := range part.count {
+			s.shards[kind] = append(s.shards[kind], &shard{
+				kind:    kind,
+				part:    uint16(n), //nolint:gosec // at most 65535
+				name:    fmt.Sprintf("%s-%s-%d", o.Name, part.name, n),
+				api:     api,
+				budget:  b,
+				now:     o.Now,
+				log:     o.Log,
+				silence: watchSilence,
+				records: map[string]entry{},
+				synced:  make(chan struct{}),
+			})
+		}
+	}
+	return s, nil
+}
+
+// NewID returns an id in the emptier of two shards taken at random.
+func (s *Store) NewID(kind store.Kind) (store.ID, error) {
+	shards := s.shards[kind]
+	if len(shards) == 0 {
+		return store.ID{}, fmt.Errorf("%w: no shard of this kind", store.ErrFull)
+	}
+	pick := func() (*shard, int) {
+		sh := shards[rand.IntN(len(shards))] //nolint:gosec // not a secret
+		return sh, sh.bytes()
+	}
+	first, size := pick()
+	if second, n := pick(); n < size {
+		first, size = second, n
+	}
+	const limit = createLimit - store.Room
+	if size < limit {
+		return store.NewID(first.part), nil
+	}
+	for _, sh := range shards {
+		if sh.bytes() < limit {
+			return store.NewID(sh.part), nil
+		}
+	}
+	return store.ID{}, store.ErrFull
+}
+
+// Get reads the shard of the record, together with the callers that wait for
+// the same shard.
+func (s *Store) Get(ctx context.Context, kind store.Kind, id store.ID) ([]byte, error) {
+	sh := s.shard(kind, id)
+	if sh == nil {
+		return nil, errNoShard
+	}
+	o, err := sh.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if value := o.records[id.String()]; value != nil {
+		return value, nil
+	}
+	return nil, store.ErrNotFound
+}
+
+// CompareAndSwap puts the write into the shard's next patch.
+func (s *Store) CompareAndSwap(ctx context.Context, kind store.Kind, id store.ID, old, new []byte) error {
+	sh := s.shard(kind, id)
+	if sh == nil {
+		return errNoShard
+	}
+	return sh.swap(ctx, id.String(), old, new)
+}
+
+// Run watches all shards until ctx is done.
+func (s *Store) Run(ctx context.Context, observe store.Observer) error {
+	s.mu.Lock()
+	again := s.running
+	s.running = true
+	s.mu.Unlock()
+	if again {
+		return errors.New("store: it runs already")
+	}
+
+	var all sync.WaitGroup
+	for _, shards := range s.shards {
+		for _, sh := range shards {
+			sh.attach(observe)
+			all.Go(func() { sh.watch(ctx) })
+		}
+	}
+	all.Go(func() { s.sweep(ctx) })
+	all.Go(func() {
+		for _, shards := range s.shards {
+			for _, sh := range shards {
+				select {
+				case <-sh.synced:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+		close(s.synced)
+	})
+	all.Wait()
+	return nil
+}
+
+// sweep lets each shard remove what has expired, now and then.
+func (s *Store) sweep(ctx context.Context) {
+	for {
+		if !pause(ctx, jitter(s.opts.SweepEvery)) {
+			return
+		}
+		for _, shards := range s.shards {
+			for _, sh := range shards {
+				sh.sweep()
+			}
+		}
+	}
+}
+
+// Synced is closed when every shard was read once.
+func (s *Store) Synced() <-chan struct{} { return s.synced }
+
+// Heard returns when the watch of the record's shard last said something.
+func (s *Store) Heard(kind store.Kind, id store.ID) time.Time {
+	sh := s.shard(kind, id)
+	if sh == nil {
+		return time.Time{}
+	}
+	return sh.lastHeard()
+}
+
+// errNoShard is no ErrNotFound: shards are added while gateways run, and another
+// replica may know more of them than this one.
+var errNoShard = fmt.Errorf("%w: this replica does not know the shard", store.ErrUnavailable)
+
+func (s *Store) shard(kind store.Kind, id store.ID) *shard {
+	if shards := s.shards[kind]; int(id.Part()) < len(shards) {
+		return shards[id.Part()]
+	}
+	return nil
+}
+
+// jitter returns d give or take a third, so that replicas do not march in step.
+func jitter(d time.Duration) time.Duration {
+	return d*2/3 + rand.N(d*2/3+1) //nolint:gosec // not a secret
+}
+
+// pause waits, and says false if ctx was done first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,88 @@
+// Package policy compiles the CEL expressions of an MCPServer. The controller
+// compiles them to report mistakes before anything rolls out, the gateway to
+// decide by them: both with this one environment.
+package policy
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/ext"
+
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// costLimit bounds the work of one evaluation, in CEL's own units: enough for
+// any look at a user's groups, far too little to hold a login up.
+const costLimit = 100_000
+
+// environment knows one variable, claims: what the upstream said of the user,
+// by name. Strings have the functions of CEL's strings extension.
+var environment = func() *cel.Env {
+	env, err := cel.NewEnv(
+		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
+		ext.Strings(ext.StringsVersion(4)),
+		ext.Sets(),
+	)
+	if err != nil {
+		panic(err) // constant options
+	}
+	return env
+}()
+
+// Access says who may have a grant. It is immutable.
+type Access struct{ rules []rule }
+
+type rule struct {
+	name    string
+	program cel.Program
+}
+
+// CompileAccess compiles access rules. The error names every rule that does
+// not compile, or that could not be true or false.
+func CompileAccess(rules []config.AccessRule) (*Access, error) {
+	a, errs := &Access{}, []error(nil)
+	for _, r := range rules {
+		program, err := compile(r.Expression)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("access rule %s: %w", r.Name, err))
+			continue
+		}
+		a.rules = append(a.rules, rule{r.Name, program})
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return a, nil
+}
+
+func compile(expression string) (cel.Program, error) {
+	ast, issues := environment.Compile(expression)
+	if issues.Err() != nil {
+		return nil, issues.Err()
+	}
+	if t := ast.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
+		return nil, fmt.Errorf("the expression must be true or false, but is of type %s", t)
+	}
+	return environment.Program(ast, cel.CostLimit(costLimit))
+}
+
+// Allowed says whether a user with these claims may have a grant, and by which
+// rule. Without rules everybody may. A rule that fails, for instance for want
+// of a claim, lets nobody in; the others still may.
+func (a *Access) Allowed(claims map[string]any) (rule string, ok bool) {
+	if len(a.rules) == 0 {
+		return "", true
+	}
+	for _, r := range a.rules {
+		result, _, err := r.program.Eval(map[string]any{"claims": claims})
+		if err != nil {
+			continue
+		}
+		if yes, isBool := result.Value().(bool); isBool && yes {
+			return r.name, true
+		}
+	}
+	return "", false
+}
