@@ -1,0 +1,116 @@
+package clients
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/store"
+)
+
+// credentials are what a request says of its client.
+type credentials struct {
+	id, secret string
+	// rawSecret is the secret of a Basic header before form decoding: some
+	// clients encode it as RFC 6749 section 2.3.1 says, some do not.
+	rawSecret string
+	basic     bool
+}
+
+// Authenticate returns the client that makes a request to the token or
+// revocation endpoint. The error is an *oauth.Error: invalid_client for one
+// that is unknown or does not prove who it is, invalid_request for two proofs
+// at once, or temporarily_unavailable.
+func (s *Service) Authenticate(r *http.Request, p oauth.Params) (*Client, *oauth.Error) {
+	cred, e := readCredentials(r, p)
+	if e != nil {
+		return nil, e
+	}
+	c, e := s.lookUp(r.Context(), cred.id)
+	if e != nil {
+		e.Basic = cred.basic
+		return nil, e
+	}
+	refuse := func(why string) *oauth.Error {
+		e := oauth.InvalidClient("the client did not authenticate as it registered").Because(errors.New(why))
+		e.Basic = cred.basic
+		return e
+	}
+	switch {
+	case c.Public():
+		if cred.secret != "" {
+			return nil, refuse("a public client sent a secret")
+		}
+	case cred.secret == "":
+		return nil, refuse("no secret was sent")
+	case !c.provesSecret(cred.secret) && !c.provesSecret(cred.rawSecret):
+		return nil, refuse("wrong secret")
+	}
+	return c, nil
+}
+
+func (s *Service) lookUp(ctx context.Context, clientID string) (*Client, *oauth.Error) {
+	c, err := s.Find(ctx, clientID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		// 401, not 400 or 404: that is by which clients know to register again.
+		return nil, oauth.InvalidClient("no such client is registered here; register again").Because(err)
+	case err != nil:
+		return nil, unavailable(err)
+	}
+	return c, nil
+}
+
+func readCredentials(r *http.Request, p oauth.Params) (credentials, *oauth.Error) {
+	c := credentials{id: p.Get("client_id"), secret: p.Get("client_secret")}
+	c.rawSecret = c.secret
+	header := r.Header["Authorization"]
+	if len(header) == 0 {
+		if c.id == "" {
+			return c, oauth.InvalidClient("the request does not say which client sends it")
+		}
+		return c, nil
+	}
+	if len(header) > 1 {
+		return c, oauth.InvalidRequest("there is more than one Authorization header")
+	}
+	id, secret, ok := basicAuth(header[0])
+	if !ok {
+		e := oauth.InvalidClient("the Authorization header is not of the Basic scheme")
+		e.Basic = true
+		return c, e
+	}
+	if c.secret != "" {
+		return c, oauth.InvalidRequest("the client authenticates in two ways at once")
+	}
+	decodedID, err := url.QueryUnescape(id)
+	if err != nil {
+		decodedID = id
+	}
+	if c.id != "" && c.id != decodedID && c.id != id {
+		return c, oauth.InvalidRequest("client_id and the Authorization header name two clients")
+	}
+	decodedSecret, err := url.QueryUnescape(secret)
+	if err != nil {
+		decodedSecret = secret
+	}
+	// A Basic header with an empty secret is how some libraries send no secret
+	// at all before they try something else.
+	return credentials{id: decodedID, secret: decodedSecret, rawSecret: secret, basic: true}, nil
+}
+
+func basicAuth(header string) (user, password string, ok bool) {
+	scheme, encoded, found := strings.Cut(header, " ")
+	if !found || !strings.EqualFold(scheme, "Basic") {
+		return "", "", false
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	if err != nil {
+		return "", "", false
+	}
+	return strings.Cut(string(raw), ":")
+}

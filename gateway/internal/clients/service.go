@@ -1,0 +1,147 @@
+package clients
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/keys"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/records"
+	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/tokens"
+)
+
+// Options are what the service needs.
+type Options struct {
+	Store        store.Store
+	Ring         *keys.Ring
+	ServerUID    string
+	FreshFor     time.Duration
+	Registration config.Registration
+	Now          func() time.Time
+	Log          *slog.Logger
+}
+
+// Service finds, registers and authenticates clients.
+type Service struct {
+	opts  Options
+	table *records.Table[Client]
+	room  room
+}
+
+// New returns the service; its Observe must be fed by the store.
+func New(opts Options) *Service {
+	return &Service{opts: opts, room: room{limit: MaxClients, leaving: map[store.ID]bool{}}, table: records.New(records.Options[Client]{
+		Kind: store.Client, Store: opts.Store, Ring: opts.Ring, ServerUID: opts.ServerUID,
+		FreshFor: opts.FreshFor, Now: opts.Now, Log: opts.Log,
+		Expires: (*Client).expires, Index: (*Client).index,
+	})}
+}
+
+// Observe takes a change in the store.
+func (s *Service) Observe(id store.ID, value []byte) { s.table.Observe(id, value) }
+
+// Register writes a new client and returns it with its secret, which is "" for
+// a public one. From then on every replica knows it. It returns ErrTooMany, or
+// store.ErrUnavailable.
+func (s *Service) Register(ctx context.Context, c Client) (*Client, string, error) {
+	leave, err := s.makeRoom(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	defer leave()
+	id, err := s.table.NewID()
+	if err != nil {
+		return nil, "", err
+	}
+	secret := ""
+	if !c.Public() {
+		secret = tokens.NewClientSecret()
+		c.SecretHash = tokens.Hash(secret)
+	}
+	now := s.opts.Now()
+	c.id, c.CreatedAt, c.ExpiresAt = id, now.Unix(), now.Add(s.opts.Registration.UnusedTTL()).Unix()
+	if err := s.table.Create(ctx, id, &c); err != nil {
+		return nil, "", err
+	}
+	return &c, secret, nil
+}
+
+// Find returns the client with this client_id. It returns store.ErrNotFound on
+// the store's own word only, or store.ErrUnavailable.
+func (s *Service) Find(ctx context.Context, clientID string) (*Client, error) {
+	id, err := parseID(clientID)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.table.Read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.withID(id), nil
+}
+
+// Known returns the client in the local copy, or nil, and when that copy was
+// last known to be up to date.
+func (s *Service) Known(clientID string) (c *Client, heard time.Time) {
+	id, err := parseID(clientID)
+	if err != nil {
+		return nil, time.Time{}
+	}
+	if c, heard = s.table.Peek(id); c != nil {
+		c = c.withID(id)
+	}
+	return c, heard
+}
+
+// Exists asks the store itself; its error is store.ErrNotFound or store.ErrUnavailable.
+func (s *Service) Exists(ctx context.Context, clientID string) error {
+	id, err := parseID(clientID)
+	if err != nil {
+		return err
+	}
+	_, err = s.table.Get(ctx, id)
+	return err
+}
+
+func (c *Client) withID(id store.ID) *Client {
+	with := *c // records in the copy are never changed
+	with.id = id
+	return &with
+}
+
+func parseID(clientID string) (store.ID, error) {
+	rest, ok := strings.CutPrefix(clientID, idPrefix)
+	if !ok {
+		return store.ID{}, store.ErrNotFound
+	}
+	id, err := store.ParseID(rest)
+	if err != nil {
+		return store.ID{}, store.ErrNotFound
+	}
+	return id, nil
+}
+
+// Touch records that the client has got a token: it lives for the whole
+// lifetime from now on. To spare the store, it writes only for a client that
+// was unused or is past half of its lifetime.
+func (s *Service) Touch(ctx context.Context, c *Client) error {
+	now, ttl := s.opts.Now(), s.opts.Registration.TTL()
+	enough := now.Add(ttl / 2).Unix()
+	if c.Used && c.ExpiresAt > enough {
+		return nil
+	}
+	return s.table.Update(ctx, c.id, func(c *Client) (records.Verdict, error) {
+		if c.Used && c.ExpiresAt > enough {
+			return records.Keep, nil
+		}
+		c.Used, c.ExpiresAt = true, now.Add(ttl).Unix()
+		return records.Write, nil
+	})
+}
+
+// unavailable turns a store's error into the answer that decides nothing.
+func unavailable(err error) *oauth.Error { return oauth.Unavailable(err) }

@@ -1,0 +1,156 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"vestibule.dev/vestibule/gateway/internal/clients"
+	"vestibule.dev/vestibule/gateway/internal/keys"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/records"
+	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/tokens"
+)
+
+// claimsDecoder gives claims the types that JSON gives them, which is what
+// access rules expect.
+var claimsDecoder = func() cbor.DecMode {
+	mode, err := cbor.DecOptions{DefaultMapType: reflect.TypeFor[map[string]any]()}.DecMode()
+	if err != nil {
+		panic(err) // constant options
+	}
+	return mode
+}()
+
+// Clients is what the service asks of the registered clients.
+type Clients interface {
+	// Known returns the client in the local copy, or nil, and how old that copy is.
+	Known(clientID string) (*clients.Client, time.Time)
+	// Exists asks the store: store.ErrNotFound or store.ErrUnavailable.
+	Exists(ctx context.Context, clientID string) error
+}
+
+// Options are what the service needs.
+type Options struct {
+	Store     store.Store
+	Ring      *keys.Ring
+	ServerUID string
+	Clients   Clients
+	FreshFor  time.Duration
+	// OutageTolerance is how long tokens that are already known stay good
+	// while the store does not answer.
+	OutageTolerance time.Duration
+	AccessTokenTTL  time.Duration
+	RefreshTokenTTL time.Duration
+	// Allowed says whether a user may have a grant, by their claims.
+	Allowed func(claims map[string]any) bool
+	// UpstreamIssuer returns the issuer of an upstream, or "" for one that is
+	// not, or no longer, configured.
+	UpstreamIssuer func(name string) string
+	// PublicURL, when set, is what older clients name in place of a resource:
+	// at the token endpoint it stands for the grant's, whichever that is.
+	PublicURL string
+	// Scopes are those that are configured: what a grant has beyond them is lost.
+	Scopes oauth.Scopes
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// Service makes, redeems, refreshes, checks and ends grants.
+type Service struct {
+	opts  Options
+	table *records.Table[grant]
+	dead  *deadTokens
+}
+
+// New returns the service; its Observe must be fed by the store.
+func New(opts Options) *Service {
+	return &Service{opts: opts, dead: newDeadTokens(), table: records.New(records.Options[grant]{
+		Kind: store.Grant, Store: opts.Store, Ring: opts.Ring, ServerUID: opts.ServerUID,
+		FreshFor: opts.FreshFor, Now: opts.Now, Log: opts.Log,
+		Expires: (*grant).expires, Index: (*grant).user,
+	})}
+}
+
+// Observe takes a change in the store.
+func (s *Service) Observe(id store.ID, value []byte) { s.table.Observe(id, value) }
+
+// Holder says whose a grant is.
+type Holder struct {
+	ClientID, Upstream, Issuer, Subject, Name string
+}
+
+// Approval is what a user has approved.
+type Approval struct {
+	Holder
+	Claims      map[string]any
+	Scopes      oauth.Scopes
+	Resource    string
+	RedirectURI string
+	// Challenge is the SHA-256 that the code verifier must have.
+	Challenge []byte
+}
+
+// Create writes a grant and returns the authorization code for it. It returns
+// store.ErrFull or store.ErrUnavailable.
+func (s *Service) Create(ctx context.Context, a Approval) (authorizationCode string, err error) {
+	id, err := s.table.NewID()
+	if err != nil {
+		return "", err
+	}
+	now := s.opts.Now()
+	codeExpires := now.Add(CodeTTL)
+	authorizationCode = s.mint(tokens.Code, id, 0, codeExpires, tokens.NewSecret(), now)
+	dataKey := newDataKey()
+	sealed, err := sealData(id, dataKey, data{Claims: a.Claims})
+	if err != nil {
+		return "", err
+	}
+	held, err := hold(id, authorizationCode, dataKey)
+	if err != nil {
+		return "", err
+	}
+	return authorizationCode, s.table.Create(ctx, id, &grant{
+		ClientID: a.ClientID, Upstream: a.Upstream, Issuer: a.Issuer, Subject: a.Subject, Name: a.Name,
+		Scopes: a.Scopes, Resource: a.Resource,
+		CreatedAt: now.Unix(), ExpiresAt: now.Add(s.opts.RefreshTokenTTL).Unix(),
+		Code: &code{heldToken: held, Challenge: a.Challenge, RedirectURI: a.RedirectURI, ExpiresAt: codeExpires.Unix()},
+		Data: sealed,
+	})
+}
+
+func (s *Service) mint(kind tokens.Kind, id store.ID, generation uint32, expires time.Time, secret [tokens.SecretLen]byte, now time.Time) string {
+	return tokens.Mint(s.opts.Ring.Current(now), tokens.Token{Kind: kind, Record: id, Generation: generation, Expires: expires}, secret)
+}
+
+// Issued is what a token request gets.
+type Issued struct {
+	Holder
+	GrantID      string
+	AccessToken  string
+	RefreshToken string
+	Scopes       oauth.Scopes
+	// ExpiresIn is how long the access token is good, in seconds.
+	ExpiresIn int64
+	Resource  string
+	// Retried says that these tokens were already issued by an earlier request
+	// with the same refresh token.
+	Retried bool
+}
+
+// protocolError turns what a table returns into an answer. Only the store's own
+// word makes an absent record an invalid_grant.
+func protocolError(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return oauth.InvalidGrant("the grant has ended").Because(err)
+	}
+	if _, ok := errors.AsType[*oauth.Error](err); ok {
+		return err
+	}
+	return oauth.Unavailable(err)
+}
