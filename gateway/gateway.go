@@ -1,0 +1,182 @@
+// Package gateway assembles the gateway: an OAuth 2.1 authorization server, and
+// a proxy that lets only its tokens through to an MCP server.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/clients"
+	"vestibule.dev/vestibule/gateway/internal/grants"
+	"vestibule.dev/vestibule/gateway/internal/keys"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/source"
+	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/upstream"
+	"vestibule.dev/vestibule/gateway/policy"
+)
+
+// Options are what a configuration does not say. The zero value is a pod's.
+type Options struct {
+	// Kubeconfig is the path of the kubeconfig for a Kubernetes store; unset, the
+	// pod's service account is used.
+	Kubeconfig string
+	// Log is where logs and audit lines go; unset, slog.Default().
+	Log *slog.Logger
+
+	// Store is used instead of the configured one, which tests need to let two
+	// gateways share one in memory.
+	Store store.Store
+	// WrapTransport wraps what a Kubernetes store sends its requests with.
+	WrapTransport func(http.RoundTripper) http.RoundTripper
+	// Now tells the time; unset, time.Now.
+	Now func() time.Time
+}
+
+// Gateway is one replica. Run it to serve.
+type Gateway struct {
+	log     *slog.Logger
+	store   store.Store
+	clients *clients.Service
+	grants  *grants.Service
+	handler http.Handler
+
+	// draining is done when streams are to end.
+	draining context.Context //nolint:containedctx // the gateway's own life
+	drain    context.CancelFunc
+}
+
+// New returns a gateway. It opens the store's file, if it has one, and calls
+// nobody yet. The error says what in the configuration it cannot work with.
+func New(cfg *config.Config, set *config.KeySet, o Options) (*Gateway, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	p, err := newParts(cfg, set, o)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{log: o.Log, store: p.store, clients: p.clients, grants: p.grants}
+	g.draining, g.drain = context.WithCancel(context.Background())
+	if g.handler, err = p.router(g.draining); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Handler serves everything under the public URL.
+func (g *Gateway) Handler() http.Handler { return g.handler }
+
+// Watch keeps the local copy of the store up to date until ctx is done.
+func (g *Gateway) Watch(ctx context.Context) error {
+	return g.store.Run(ctx, func(kind store.Kind, id store.ID, value []byte) {
+		switch kind {
+		case store.Client:
+			g.clients.Observe(id, value)
+		case store.Grant:
+			g.grants.Observe(id, value)
+		}
+	})
+}
+
+// Synced is closed when the store was read once. From then on the gateway is
+// ready, whatever happens to the store: what it knows it can still decide.
+func (g *Gateway) Synced() <-chan struct{} { return g.store.Synced() }
+
+// Close lets the store's file go.
+func (g *Gateway) Close() error {
+	if c, ok := g.store.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// parts are what the endpoints are made of.
+type parts struct {
+	cfg      *config.Config
+	url      *url.URL
+	now      func() time.Time
+	log      *slog.Logger
+	ring     *keys.Ring
+	store    store.Store
+	access   *policy.Access
+	sources  *source.Resolver
+	audit    *audit.Log
+	clients  *clients.Service
+	grants   *grants.Service
+	upstream *upstream.Upstream
+}
+
+func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
+	p := &parts{cfg: cfg, now: o.Now, log: o.Log, store: o.Store}
+	var err error
+	if p.url, err = url.Parse(cfg.PublicURL); err != nil {
+		return nil, fmt.Errorf("publicURL: %w", err)
+	}
+	if p.ring, err = keys.NewRing(set); err != nil {
+		return nil, err
+	}
+	if p.access, err = policy.CompileAccess(cfg.AccessRules); err != nil {
+		return nil, err
+	}
+	if p.sources, err = source.NewResolver(cfg.TrustedProxies); err != nil {
+		return nil, err
+	}
+	if len(cfg.Upstreams) != 1 {
+		return nil, errors.New("upstreams: this gateway logs in at exactly one")
+	}
+	if p.store == nil {
+		if p.store, err = openStore(cfg, o); err != nil {
+			return nil, err
+		}
+	}
+	p.audit = audit.New(o.Log, p.sources.Of)
+	p.upstream = upstream.New(cfg.Upstreams[0], p.callbackURL(), o.Now)
+	p.clients = clients.New(clients.Options{
+		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor,
+		Registration: cfg.Registration, Now: o.Now, Log: o.Log,
+	})
+	p.grants = grants.New(grants.Options{
+		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor,
+		Clients: p.clients, OutageTolerance: cfg.OutageTolerance(),
+		AccessTokenTTL: cfg.AccessTokenTTL(), RefreshTokenTTL: cfg.RefreshTokenTTL(),
+		Allowed:        p.allowed,
+		UpstreamIssuer: p.upstreamIssuer,
+		PublicURL:      cfg.PublicURL,
+		Scopes:         append(p.scopes(), oauth.ScopeOfflineAccess),
+		Now:            o.Now, Log: o.Log,
+	})
+	return p, nil
+}
+
+func (p *parts) allowed(claims map[string]any) bool {
+	_, ok := p.access.Allowed(claims)
+	return ok
+}
+
+func (p *parts) upstreamIssuer(name string) string {
+	if name == p.upstream.Name() {
+		return p.upstream.Issuer()
+	}
+	return ""
+}
+
+// scopes are the configured ones.
+func (p *parts) scopes() oauth.Scopes {
+	var names oauth.Scopes
+	for _, s := range p.cfg.Scopes {
+		names = append(names, s.Name)
+	}
+	return names
+}

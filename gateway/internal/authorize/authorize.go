@@ -1,0 +1,167 @@
+package authorize
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"vestibule.dev/vestibule/gateway/internal/clients"
+	"vestibule.dev/vestibule/gateway/internal/grants"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/pages"
+)
+
+// Authorize is the authorization endpoint (RFC 6749 section 3.1). Until client
+// and redirect URI are known good, an error is a page: anything else would be
+// an open redirector.
+func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) {
+	p, malformed := oauth.ParseQuery(r)
+	clientID, e := p.Need("client_id")
+	if e != nil {
+		h.problem(w, r, first(malformed, e), malformedPage)
+		return
+	}
+	c := h.findClient(w, r, clientID)
+	if c == nil {
+		return
+	}
+	redirectURI, e := chooseRedirectURI(c, p, r.URL.Query())
+	if e != nil {
+		h.problem(w, r, e, pages.Problem{
+			Title:  "This request cannot be answered",
+			Text:   "The application asks for the answer at an address that it has not registered.",
+			Advice: "Do not go on if you did not start this yourself. Else remove this MCP server in the application, and add it again.",
+		})
+		return
+	}
+	req := request{ClientID: clientID, RedirectURI: redirectURI, State: p.Get("state")}
+	if malformed != nil {
+		h.redirectError(w, r, req, malformed)
+		return
+	}
+	if e := h.readRequest(p, &req); e != nil {
+		h.redirectError(w, r, req, e)
+		return
+	}
+	h.askConsent(w, r, c, req)
+}
+
+var malformedPage = pages.Problem{
+	Title:  "This request cannot be answered",
+	Text:   "It does not say properly which application sends it.",
+	Advice: startAgain,
+}
+
+func first(errs ...*oauth.Error) *oauth.Error {
+	for _, e := range errs {
+		if e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// chooseRedirectURI returns the redirect URI that the client asks for. It may
+// leave it out, or empty (RFC 6749 section 3.1), if it has registered only one.
+func chooseRedirectURI(c *clients.Client, p oauth.Params, raw url.Values) (string, *oauth.Error) {
+	asked := p.Get("redirect_uri")
+	if asked == "" {
+		if strings.Join(raw["redirect_uri"], "") == "" && len(c.RedirectURIs) == 1 {
+			return c.RedirectURIs[0], nil
+		}
+		return "", oauth.InvalidRequest("redirect_uri is missing, or not fit to be one")
+	}
+	if !c.MayRedirectTo(asked) {
+		return "", oauth.InvalidRequest("redirect_uri is not registered for this client")
+	}
+	return asked, nil
+}
+
+// readRequest checks what is left once errors can go to the client.
+func (h *Handler) readRequest(p oauth.Params, req *request) *oauth.Error {
+	responseType, e := p.Need("response_type")
+	if e != nil {
+		return e
+	}
+	if responseType != "code" {
+		return &oauth.Error{Code: oauth.CodeUnsupportedResponseType, Description: "response_type must be code"}
+	}
+	if mode := p.Get("response_mode"); mode != "" && mode != "query" {
+		return oauth.InvalidRequest("response_mode must be query")
+	}
+	if e := readChallenge(p, req); e != nil {
+		return e
+	}
+	resource, e := h.chooseResource(p["resource"])
+	if e != nil {
+		return e
+	}
+	req.Resource = resource.URL
+	req.Scopes, e = h.narrow(p.Get("scope"), resource)
+	return e
+}
+
+// readChallenge insists on PKCE with S256, for confidential clients too (OAuth
+// 2.1 section 4.1.1). A missing method would mean plain.
+func readChallenge(p oauth.Params, req *request) *oauth.Error {
+	challenge, e := p.Need("code_challenge")
+	if e != nil {
+		return e
+	}
+	if p.Get("code_challenge_method") != "S256" {
+		return oauth.InvalidRequest("code_challenge_method must be S256")
+	}
+	var err error
+	if req.Challenge, err = grants.ParseChallenge(challenge); err != nil {
+		return oauth.InvalidRequest("code_challenge must be the base64url of a SHA-256").Because(err)
+	}
+	return nil
+}
+
+// chooseResource returns the one resource that the client asks for, or the
+// first for a client that does not know of them (RFC 8707 section 2.1).
+func (h *Handler) chooseResource(asked []string) (Resource, *oauth.Error) {
+	if len(asked) == 0 {
+		return h.Resources[0], nil
+	}
+	for _, res := range h.Resources {
+		if !slices.ContainsFunc(asked, func(a string) bool { return !oauth.SameResource(res.URL, a) }) {
+			return res, nil
+		}
+	}
+	// Older clients name the origin for the server that they mean.
+	if len(asked) == 1 && oauth.SameResource(h.PublicURL, asked[0]) {
+		return h.Resources[0], nil
+	}
+	return Resource{}, oauth.InvalidTarget("resource must be one URL of this server")
+}
+
+// narrow returns those of the asked scopes that exist, since clients ask for
+// what other servers have; it is an error only if none is left. The token
+// response says what was granted.
+func (h *Handler) narrow(asked string, res Resource) (oauth.Scopes, *oauth.Error) {
+	if asked == "" {
+		return res.Default, nil
+	}
+	scopes, err := oauth.ParseScopes(asked)
+	if err != nil {
+		return nil, oauth.InvalidScope("scope is not a list of scope tokens").Because(err)
+	}
+	offline := slices.Contains(scopes, oauth.ScopeOfflineAccess)
+	granted := slices.DeleteFunc(slices.Clone(scopes), func(s string) bool {
+		return !slices.ContainsFunc(h.Scopes, func(known pages.Scope) bool { return known.Name == s })
+	})
+	switch {
+	case len(granted) > 0:
+	case len(h.Scopes) == 0, offline && len(scopes) == 1:
+		granted = slices.Clone(res.Default)
+	default:
+		return nil, oauth.InvalidScope("none of the requested scopes exists here").Because(errors.New("nothing left"))
+	}
+	if offline && !slices.Contains(granted, oauth.ScopeOfflineAccess) {
+		granted = append(granted, oauth.ScopeOfflineAccess)
+	}
+	return granted, nil
+}

@@ -1,0 +1,148 @@
+package authorize
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/grants"
+	"vestibule.dev/vestibule/gateway/internal/keys"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/pages"
+	"vestibule.dev/vestibule/gateway/internal/seal"
+	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/upstream"
+)
+
+// Callback takes the user back from the upstream: it finds out who they are,
+// applies the access rules, and answers the client with a code.
+func (h *Handler) Callback(w http.ResponseWriter, r *http.Request) {
+	p, malformed := oauth.ParseQuery(r)
+	login, e := h.takeLogin(w, r, p.Get("state"))
+	if e != nil {
+		h.problem(w, r, first(malformed, e), lostPage)
+		return
+	}
+	who, e := h.identify(r, p, malformed, login)
+	if e != nil {
+		h.redirectError(w, r, login.Request, e)
+		return
+	}
+	h.grant(w, r, login.Request, who)
+}
+
+var lostPage = pages.Problem{
+	Title:  "This login is not known here",
+	Text:   "It took too long, was already finished, or began in another browser.",
+	Advice: startAgain,
+}
+
+var errNoFlow = errors.New("no pending login of this browser has that state")
+
+// takeLogin returns the login that state belongs to in this browser, and takes
+// its cookie away: a login is finished once.
+func (h *Handler) takeLogin(w http.ResponseWriter, r *http.Request, state string) (pendingLogin, *oauth.Error) {
+	unknown := func(cause error) (pendingLogin, *oauth.Error) {
+		return pendingLogin{}, oauth.InvalidRequest("the login is unknown or over").Because(cause)
+	}
+	if len(state) < 16 || len(state) > 64 || strings.ContainsFunc(state, notText) {
+		return unknown(errNoFlow)
+	}
+	value := h.cookies.get(r, flowName(state))
+	if value == "" {
+		return unknown(errNoFlow)
+	}
+	h.cookies.drop(w, flowName(state))
+	login, err := seal.Open[pendingLogin](h.flows, value)
+	if err != nil {
+		return unknown(err)
+	}
+	if !keys.Equal([]byte(login.State), []byte(state)) {
+		return unknown(errNoFlow)
+	}
+	if login.Upstream != h.Upstream.Name() || r.PathValue("upstream") != login.Upstream {
+		return unknown(errors.New("the answer is for another upstream"))
+	}
+	return login, nil
+}
+
+// notText says that a character is not one of those that rand.Text makes.
+func notText(c rune) bool { return (c < 'A' || c > 'Z') && (c < '2' || c > '7') }
+
+// identify asks the upstream who has logged in.
+func (h *Handler) identify(r *http.Request, p oauth.Params, malformed *oauth.Error, login pendingLogin) (*upstream.Identity, *oauth.Error) {
+	// An error counts whatever comes with it: Entra describes its own in lines.
+	if code := p.Get("error"); code != "" {
+		return nil, upstreamError(code, errors.New("the upstream answered with an error"))
+	}
+	if malformed != nil {
+		return nil, upstreamError(oauth.CodeServerError, malformed)
+	}
+	code := p.Get("code")
+	if code == "" {
+		return nil, upstreamError(oauth.CodeServerError, errors.New("the upstream sent neither a code nor an error"))
+	}
+	who, err := h.Upstream.Exchange(r.Context(), code, p.Get("iss"), login.Nonce, login.Verifier)
+	switch {
+	case errors.Is(err, upstream.ErrUnreachable):
+		return nil, loginUnavailable(err)
+	case err != nil:
+		return nil, &oauth.Error{Code: oauth.CodeServerError, Description: "the login at the identity provider failed", Cause: err}
+	}
+	return who, nil
+}
+
+// upstreamError passes on what kind of no the upstream said, and none of its words.
+func upstreamError(code string, cause error) *oauth.Error {
+	switch code {
+	case oauth.CodeAccessDenied, "login_required", "interaction_required", "consent_required":
+		return &oauth.Error{Code: oauth.CodeAccessDenied, Description: "the login was not finished", Cause: cause}
+	case oauth.CodeTemporarilyUnavailable:
+		return loginUnavailable(cause)
+	}
+	return &oauth.Error{Code: oauth.CodeServerError, Description: "the identity provider refused the login", Cause: cause}
+}
+
+// grant writes down what the user has approved, and sends the code.
+func (h *Handler) grant(w http.ResponseWriter, r *http.Request, req request, who *upstream.Identity) {
+	facts := []slog.Attr{
+		slog.String("client_id", req.ClientID), slog.String("upstream", h.Upstream.Name()), slog.String("subject", who.Subject),
+	}
+	rule, ok := h.Allowed(who.Claims)
+	if !ok {
+		h.Audit.Record(r, audit.Denied, append(facts, slog.String("reason", "no access rule is true for this user"))...)
+		h.redirect(w, r, req, url.Values{
+			"error": {oauth.CodeAccessDenied}, "error_description": {"this user may not use this server"},
+		})
+		return
+	}
+	code, err := h.Grants.Create(r.Context(), grants.Approval{
+		Holder: grants.Holder{
+			ClientID: req.ClientID, Upstream: h.Upstream.Name(), Issuer: who.Issuer, Subject: who.Subject, Name: who.Name,
+		},
+		Claims: who.Claims, Scopes: req.Scopes, Resource: req.Resource,
+		RedirectURI: req.RedirectURI, Challenge: req.Challenge,
+	})
+	if err != nil {
+		h.redirectError(w, r, req, h.notStored(r, err))
+		return
+	}
+	h.Audit.Record(r, audit.Approved, append(facts,
+		slog.String("scope", oauth.Scopes(req.Scopes).String()), slog.String("resource", req.Resource), slog.String("rule", rule))...)
+	h.redirect(w, r, req, url.Values{"code": {code}})
+}
+
+// notStored is the answer to a grant that was not written: the store may take
+// it later, but not what is wrong with the grant itself.
+func (h *Handler) notStored(r *http.Request, err error) *oauth.Error {
+	if !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrFull) {
+		return oauth.AsError(err)
+	}
+	h.Log.ErrorContext(r.Context(), "a grant cannot be written", "error", err)
+	return &oauth.Error{
+		Code: oauth.CodeTemporarilyUnavailable, Description: "the grant cannot be stored now; try again later", Cause: err,
+	}
+}

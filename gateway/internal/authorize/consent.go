@@ -1,0 +1,195 @@
+package authorize
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/clients"
+	"vestibule.dev/vestibule/gateway/internal/keys"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/pages"
+	"vestibule.dev/vestibule/gateway/internal/seal"
+)
+
+// pendingConsent is what a consent page carries. It is good only in the browser
+// that it was shown in.
+type pendingConsent struct {
+	Request request `cbor:"1,keyasint"`
+	// Browser is the hash of the form-binding cookie.
+	Browser []byte `cbor:"2,keyasint"`
+}
+
+// pendingLogin is what the browser carries to the upstream and back.
+type pendingLogin struct {
+	Request   request `cbor:"1,keyasint"`
+	Upstream  string  `cbor:"2,keyasint"`
+	State     string  `cbor:"3,keyasint"`
+	Nonce     string  `cbor:"4,keyasint"`
+	Verifier  string  `cbor:"5,keyasint"`
+	StartedAt int64   `cbor:"6,keyasint"`
+}
+
+const formCookie = "form"
+
+// askConsent shows who asks for what. It is always asked: before the login
+// nobody knows who sits there, and any program can register under any name.
+func (h *Handler) askConsent(w http.ResponseWriter, r *http.Request, c *clients.Client, req request) {
+	// One cookie serves all of a browser's consent pages, or a second tab would
+	// make the first one useless.
+	binding := h.cookies.get(r, formCookie)
+	if len(binding) != len(rand.Text()) {
+		binding = rand.Text()
+	}
+	sealed, err := seal.Seal(h.consents, pendingConsent{req, digest(binding)}, h.Now().Add(consentFor))
+	if err != nil {
+		h.redirectError(w, r, req, oauth.AsError(err))
+		return
+	}
+	h.cookies.set(w, formCookie, binding, 24*time.Hour)
+	pages.WriteConsent(w, pages.Consent{
+		Action: h.PublicURL + PathConsent, Request: sealed,
+		ClientName: c.Name, ClientURI: c.URI,
+		RedirectURI: req.RedirectURI, RedirectHost: redirectHost(req.RedirectURI),
+		Loopback: oauth.IsLoopbackURI(req.RedirectURI),
+		Resource: req.Resource, Upstream: h.Upstream.Name(), Scopes: h.describe(req.Scopes),
+	})
+}
+
+// redirectHost is what a person can judge of a redirect URI.
+func redirectHost(uri string) string {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil:
+		return uri
+	case u.Scheme == "http" || u.Scheme == "https":
+		return u.Host
+	}
+	return "the application for " + u.Scheme + ": links"
+}
+
+func (h *Handler) describe(scopes []string) []pages.Scope {
+	var described []pages.Scope
+	for _, s := range h.Scopes {
+		if slices.Contains(scopes, s.Name) {
+			described = append(described, s)
+		}
+	}
+	if slices.Contains(scopes, oauth.ScopeOfflineAccess) {
+		described = append(described, pages.Scope{Name: oauth.ScopeOfflineAccess, Description: "Stay connected while you are away"})
+	}
+	return described
+}
+
+// Consent takes the answer of the consent page.
+func (h *Handler) Consent(w http.ResponseWriter, r *http.Request) {
+	pending, e := h.readConsent(r)
+	if e != nil {
+		h.problem(w, r, e, pages.Problem{
+			Title:  "This page is no longer good",
+			Text:   "It was open for too long, or it was opened in another browser.",
+			Advice: startAgain,
+		})
+		return
+	}
+	req := pending.request
+	// The registration may have lapsed, or been withdrawn, while the page stood open.
+	if c := h.findClient(w, r, req.ClientID); c == nil {
+		return
+	}
+	if pending.decision != "approve" {
+		h.Audit.Record(r, audit.Denied, slog.String("client_id", req.ClientID), slog.String("reason", "the user said no"))
+		h.redirect(w, r, req, url.Values{"error": {oauth.CodeAccessDenied}, "error_description": {"the user said no"}})
+		return
+	}
+	h.startLogin(w, r, req)
+}
+
+type answeredConsent struct {
+	request  request
+	decision string
+}
+
+var errForeignForm = errors.New("the form was not sent from our own page in the same browser")
+
+func (h *Handler) readConsent(r *http.Request) (answeredConsent, *oauth.Error) {
+	p, e := oauth.ParseForm(r)
+	if e != nil {
+		return answeredConsent{}, e
+	}
+	// Browsers that say where a form comes from must say that it is ours.
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
+		return answeredConsent{}, forbidden(errForeignForm)
+	}
+	pending, err := seal.Open[pendingConsent](h.consents, p.Get("request"))
+	if err != nil {
+		return answeredConsent{}, oauth.InvalidRequest("the consent page is not good any more").Because(err)
+	}
+	binding := h.cookies.get(r, formCookie)
+	if binding == "" || !keys.Equal(digest(binding), pending.Browser) {
+		return answeredConsent{}, forbidden(errForeignForm)
+	}
+	decision := p.Get("decision")
+	if decision != "approve" && decision != "deny" {
+		return answeredConsent{}, oauth.InvalidRequest("decision must be approve or deny")
+	}
+	return answeredConsent{pending.Request, decision}, nil
+}
+
+func forbidden(cause error) *oauth.Error {
+	e := oauth.InvalidRequest("the form was not sent from this server's page").Because(cause)
+	e.Status = http.StatusForbidden
+	return e
+}
+
+// startLogin sends the browser to the upstream. Only now, after approval, is
+// there a state that the callback will take.
+func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, req request) {
+	now := h.Now()
+	login := pendingLogin{
+		Request: req, Upstream: h.Upstream.Name(), StartedAt: now.Unix(),
+		State: rand.Text(), Nonce: rand.Text(), Verifier: rand.Text() + rand.Text(),
+	}
+	target, err := h.Upstream.AuthURL(r.Context(), login.State, login.Nonce, login.Verifier)
+	if err != nil {
+		h.Log.ErrorContext(r.Context(), "the upstream cannot be used", "upstream", h.Upstream.Name(), "error", err)
+		h.redirectError(w, r, req, loginUnavailable(err))
+		return
+	}
+	sealed, err := seal.Seal(h.flows, login, now.Add(loginFor))
+	if err != nil {
+		h.redirectError(w, r, req, oauth.AsError(err))
+		return
+	}
+	name := flowName(login.State)
+	h.cookies.makeRoom(w, r, len(h.cookies.prefix)+len(name)+len(sealed), h.startedAt)
+	h.cookies.set(w, name, sealed, loginFor)
+	pages.SetHeaders(w.Header())
+	http.Redirect(w, r, target, http.StatusSeeOther)
+}
+
+func loginUnavailable(err error) *oauth.Error {
+	return &oauth.Error{
+		Code: oauth.CodeTemporarilyUnavailable, Description: "the identity provider cannot be reached; try again later", Cause: err,
+	}
+}
+
+// startedAt is when a pending login began; one that does not open is the first to go.
+func (h *Handler) startedAt(value string) int64 {
+	login, err := seal.Open[pendingLogin](h.flows, value)
+	if err != nil {
+		return 0
+	}
+	return login.StartedAt
+}
+
+func digest(s string) []byte {
+	sum := sha256.Sum256([]byte(s))
+	return sum[:]
+}

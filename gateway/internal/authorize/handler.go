@@ -1,0 +1,168 @@
+// Package authorize serves the authorization endpoint and the steps that follow
+// it: consent, the login at an upstream, and the way back. Nothing is written
+// to the store before a user has approved and logged in: what is pending is
+// sealed, and in the browser.
+package authorize
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/clients"
+	"vestibule.dev/vestibule/gateway/internal/grants"
+	"vestibule.dev/vestibule/gateway/internal/keys"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/pages"
+	"vestibule.dev/vestibule/gateway/internal/seal"
+	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/upstream"
+)
+
+// Paths under the public URL.
+const (
+	PathAuthorize = "/authorize"
+	PathConsent   = "/consent"
+	PathCallback  = "/callback/"
+)
+
+const (
+	// consentFor is how long a consent page may stand open, and loginFor how
+	// long the login may take after it.
+	consentFor = 10 * time.Minute
+	loginFor   = 10 * time.Minute
+)
+
+// Clients finds registered clients.
+type Clients interface {
+	// Find returns store.ErrNotFound or store.ErrUnavailable.
+	Find(ctx context.Context, clientID string) (*clients.Client, error)
+}
+
+// Grants makes grants.
+type Grants interface {
+	Create(ctx context.Context, a grants.Approval) (code string, err error)
+}
+
+// Upstream logs users in.
+type Upstream interface {
+	Name() string
+	AuthURL(ctx context.Context, state, nonce, verifier string) (string, error)
+	Exchange(ctx context.Context, code, iss, nonce, verifier string) (*upstream.Identity, error)
+}
+
+// Resource is one protected route, as tokens and people know it.
+type Resource struct {
+	URL string
+	// Default are the scopes for a request that names none.
+	Default oauth.Scopes
+}
+
+// Options are what the handler needs.
+type Options struct {
+	// PublicURL is the issuer.
+	PublicURL string
+	ServerUID string
+	// Resources are those that can be asked for; the first is the default.
+	Resources []Resource
+	// Scopes are those that can be granted, with what people read of them.
+	Scopes   []pages.Scope
+	Clients  Clients
+	Grants   Grants
+	Upstream Upstream
+	// Allowed applies the access rules to a user's claims; it returns the name
+	// of the rule that let them in.
+	Allowed func(claims map[string]any) (rule string, ok bool)
+	Ring    *keys.Ring
+	Audit   *audit.Log
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Handler serves the endpoints.
+type Handler struct {
+	Options
+	cookies jar
+	// consents are the requests in consent pages, flows those in cookies.
+	consents, flows seal.Box
+}
+
+// New returns the handler.
+func New(o Options) *Handler {
+	box := func(purpose string) seal.Box {
+		return seal.Box{Ring: o.Ring, ServerUID: o.ServerUID, Purpose: purpose, Now: o.Now}
+	}
+	return &Handler{Options: o, cookies: newJar(o.PublicURL), consents: box("consent"), flows: box("flow")}
+}
+
+// request is a checked authorization request.
+type request struct {
+	ClientID    string   `cbor:"1,keyasint"`
+	RedirectURI string   `cbor:"2,keyasint"`
+	State       string   `cbor:"3,keyasint,omitempty"`
+	Challenge   []byte   `cbor:"4,keyasint"`
+	Scopes      []string `cbor:"5,keyasint,omitempty"`
+	Resource    string   `cbor:"6,keyasint"`
+}
+
+// redirect answers the client at its redirect URI, with state and iss as RFC
+// 6749 section 4.1.2 and RFC 9207 have it.
+func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, req request, params url.Values) {
+	if req.State != "" {
+		params.Set("state", req.State)
+	}
+	params.Set("iss", h.PublicURL)
+	pages.SetHeaders(w.Header())
+	// 303: whatever this answers, the browser goes on with a GET.
+	http.Redirect(w, r, oauth.RedirectWith(req.RedirectURI, params), http.StatusSeeOther)
+}
+
+// redirectError answers the client with an error.
+func (h *Handler) redirectError(w http.ResponseWriter, r *http.Request, req request, e *oauth.Error) {
+	if e.Code == oauth.CodeServerError {
+		h.Log.ErrorContext(r.Context(), "authorization failed", "error", e.Cause)
+	}
+	h.Audit.Record(r, audit.Refused, e.Facts(slog.String("client_id", req.ClientID))...)
+	h.redirect(w, r, req, url.Values{"error": {e.Code}, "error_description": {e.Description}})
+}
+
+// problem answers the person, where there is no client to answer.
+func (h *Handler) problem(w http.ResponseWriter, r *http.Request, e *oauth.Error, p pages.Problem) {
+	h.Audit.Record(r, audit.Refused, e.Facts()...)
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", "2")
+	}
+	pages.WriteProblem(w, e.Status, p)
+}
+
+var startAgain = "Go back to the application and connect again."
+
+// findClient returns the client, or answers with a page.
+func (h *Handler) findClient(w http.ResponseWriter, r *http.Request, clientID string) *clients.Client {
+	c, err := h.Clients.Find(r.Context(), clientID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		e := oauth.InvalidClient("no such client").Because(err)
+		e.Status = http.StatusBadRequest
+		h.problem(w, r, e, pages.Problem{
+			Title:  "This application is not registered here",
+			Text:   "Its registration is unknown, or has lapsed because it was not used for long.",
+			Advice: "In the application, remove this MCP server and add it again: it will register anew.",
+		})
+		return nil
+	case err != nil:
+		h.problem(w, r, oauth.Unavailable(err), unavailablePage)
+		return nil
+	}
+	return c
+}
+
+var unavailablePage = pages.Problem{
+	Title:  "This does not work right now",
+	Text:   "The place where registrations and grants are kept does not answer.",
+	Advice: "Try again in a minute. Nothing has been lost.",
+}

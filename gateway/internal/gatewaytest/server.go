@@ -1,0 +1,226 @@
+// Package gatewaytest runs assembled gateways for tests, and what belongs to
+// them: an identity provider, a backend, a browser and a client. All of it
+// speaks HTTP on loopback, as strangers would.
+package gatewaytest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vestibule.dev/vestibule/gateway"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// Clock is the gateways' time: the real one, and what the test adds to it.
+type Clock struct{ ahead atomic.Int64 }
+
+// Now returns the time.
+func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// Advance makes it later.
+func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// Setup is what a test wants to be different.
+type Setup struct {
+	// Configure changes the configuration.
+	Configure func(*config.Config)
+	// Replicas is how many gateways share one store; unset, one.
+	Replicas int
+	// Options change how a gateway is made.
+	Options func(*gateway.Options)
+	// Backend serves MCP; unset, the Recorder does.
+	Backend http.Handler
+}
+
+// Server is a public URL with the gateways that serve it.
+type Server struct {
+	URL     string
+	Config  *config.Config
+	Keys    *config.KeySet
+	IdP     *IdP
+	Backend *Recorder
+	Secrets *Secrets
+	Clock   *Clock
+	// Addrs are where the replicas listen. Whoever asks for the host of URL is
+	// sent to one of them.
+	Addrs []string
+}
+
+// New starts a server that ends with the test: without scopes of its own, with
+// a route at /mcp, and a store in memory with a file.
+func New(t testing.TB, setup Setup) *Server {
+	t.Helper()
+	l := Listen(t)
+	s := Describe(t, "http://"+l.Addr().String(), setup)
+	o := gateway.Options{Log: s.Log(), Now: s.Clock.Now}
+	if setup.Options != nil {
+		setup.Options(&o)
+	}
+	if setup.Replicas > 1 {
+		o.Store = share(t, s.Config.Store.Memory.File, s.Clock.Now)
+	}
+	for n := range max(setup.Replicas, 1) {
+		if n > 0 {
+			l = Listen(t)
+		}
+		g, err := gateway.New(s.Config, s.Keys, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.serve(t, g, l)
+	}
+	return s
+}
+
+// Describe returns a server that nobody serves yet: its configuration, with
+// the identity provider and the backend that it names.
+func Describe(t testing.TB, publicURL string, setup Setup) *Server {
+	t.Helper()
+	secrets := NewSecrets(t)
+	s := &Server{
+		URL: publicURL, Secrets: secrets, Clock: &Clock{},
+		IdP: NewIdP(t, secrets), Backend: &Recorder{}, Keys: config.NewKeySet(time.Now()),
+	}
+	for _, k := range s.Keys.Keys {
+		secrets.Add("root key", string(k.Secret))
+	}
+	handler := setup.Backend
+	if handler == nil {
+		handler = s.Backend
+	}
+	backend := httptest.NewServer(handler)
+	t.Cleanup(backend.Close)
+	dir := t.TempDir()
+	secretFile := filepath.Join(dir, "client-secret")
+	if err := os.WriteFile(secretFile, []byte(s.IdP.ClientSecret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	storeFile := filepath.Join(dir, "store.db")
+	s.Config = &config.Config{
+		Version: config.Version, ServerUID: "test-uid", PublicURL: publicURL, KeysFile: filepath.Join(dir, "keys.json"),
+		Backend: config.Backend{URL: backend.URL},
+		Store:   config.Store{Type: config.StoreMemory, Memory: &config.MemoryStore{File: storeFile}},
+		Routes:  []config.Route{{Name: "mcp", Path: "/mcp", Transport: config.TransportStreamableHTTP, BackendPath: "/backend"}},
+		Registration: config.Registration{
+			Enabled: true, PublicClients: true, TTLSeconds: 90 * 86400, UnusedTTLSeconds: 86400,
+		},
+		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 30 * 86400, OutageToleranceSeconds: 600,
+		Upstreams: []config.Upstream{{Name: "corp", Type: config.UpstreamOIDC, OIDC: &config.OIDCUpstream{
+			IssuerURL: s.IdP.URL, ClientID: s.IdP.ClientID, ClientSecretFile: secretFile, Scopes: []string{"email"},
+		}}},
+	}
+	if setup.Configure != nil {
+		setup.Configure(s.Config)
+	}
+	s.URL = s.Config.PublicURL
+	if err := s.Config.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.dump(t, storeFile) })
+	return s
+}
+
+// dump has the store's file searched for secrets.
+func (s *Server) dump(t testing.TB, file string) {
+	f, err := os.Open(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return // another store
+	}
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = f.Close() }()
+	if _, err := io.Copy(s.Secrets, f); err != nil {
+		t.Error(err)
+	}
+}
+
+// Log writes every line to where secrets are searched for.
+func (s *Server) Log() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(s.Secrets, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (s *Server) serve(t testing.TB, g *gateway.Gateway, l net.Listener) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(ctx, l, nil, gateway.Timing{Finish: 5 * time.Second}) }()
+	t.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-done, g.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-g.Synced():
+	case <-time.After(30 * time.Second):
+		t.Fatal("the gateway does not become ready")
+	}
+	s.Addrs = append(s.Addrs, l.Addr().String())
+}
+
+// Listen returns a listener on a free port of the loopback interface.
+func Listen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// Recorder is a backend that answers 200, and remembers what it was asked.
+type Recorder struct {
+	mu       sync.Mutex
+	requests []Request
+	respond  http.HandlerFunc
+}
+
+// Request is what arrived at the backend.
+type Request struct {
+	Method string
+	URL    *url.URL
+	Host   string
+	Header http.Header
+	Body   string
+}
+
+// Respond answers the requests to come.
+func (b *Recorder) Respond(f http.HandlerFunc) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.respond = f
+}
+
+// Requests are those so far.
+func (b *Recorder) Requests() []Request {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]Request(nil), b.requests...)
+}
+
+func (b *Recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body) // the test sees what arrived
+	b.mu.Lock()
+	b.requests = append(b.requests, Request{r.Method, r.URL, r.Host, r.Header.Clone(), string(body)})
+	respond := b.respond
+	b.mu.Unlock()
+	if respond != nil {
+		respond(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+}

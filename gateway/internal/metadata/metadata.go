@@ -1,0 +1,180 @@
+// Package metadata publishes what clients need to know to use this server: the
+// authorization server's metadata (RFC 8414), and that of each protected
+// resource (RFC 9728).
+package metadata
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"vestibule.dev/vestibule/gateway/internal/cors"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+)
+
+// Well-known URI suffixes.
+const (
+	wellKnownServer   = "/.well-known/oauth-authorization-server"
+	wellKnownResource = "/.well-known/oauth-protected-resource"
+)
+
+// Resource is one protected route.
+type Resource struct {
+	// Name is for people.
+	Name string
+	// Path is under the public URL.
+	Path string
+}
+
+// Server is what the documents are made of.
+type Server struct {
+	// PublicURL is the issuer. Every URL in a document begins with it, whatever
+	// host a request names.
+	PublicURL string
+	// Resources are the protected routes; the first is the default.
+	Resources []Resource
+	// Scopes are those that can be granted, without offline_access.
+	Scopes oauth.Scopes
+	// Registration says whether clients may register, and PublicClients whether
+	// also those without a secret.
+	Registration, PublicClients bool
+	// Paths under PublicURL.
+	Authorize, Token, Register, Revoke string
+}
+
+// ResourceURL is the identifier of a resource, and the audience of its tokens.
+func ResourceURL(publicURL, path string) string { return publicURL + path }
+
+// ResourceMetadataURL is where a resource's document is: the well-known suffix
+// is inserted between host and path (RFC 9728 section 3.1).
+func ResourceMetadataURL(publicURL, path string) string {
+	origin, prefix := split(publicURL)
+	return origin + wellKnownResource + prefix + path
+}
+
+// split separates a public URL into its origin and its path.
+func split(publicURL string) (origin, path string) {
+	u, err := url.Parse(publicURL)
+	if err != nil {
+		return publicURL, "" // the configuration was checked
+	}
+	path = u.EscapedPath()
+	return publicURL[:len(publicURL)-len(path)], path
+}
+
+type serverDocument struct {
+	Issuer                string   `json:"issuer"`
+	AuthorizationEndpoint string   `json:"authorization_endpoint"`
+	TokenEndpoint         string   `json:"token_endpoint"`
+	RegistrationEndpoint  string   `json:"registration_endpoint,omitempty"`
+	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	Scopes                []string `json:"scopes_supported"`
+	ResponseTypes         []string `json:"response_types_supported"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	GrantTypes            []string `json:"grant_types_supported"`
+	TokenMethods          []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
+	CodeChallengeMethods  []string `json:"code_challenge_methods_supported"`
+	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"`
+	ProtectedResources    []string `json:"protected_resources"`
+}
+
+type resourceDocument struct {
+	Resource             string   `json:"resource"`
+	AuthorizationServers []string `json:"authorization_servers"`
+	Scopes               []string `json:"scopes_supported,omitempty"`
+	BearerMethods        []string `json:"bearer_methods_supported"`
+	Name                 string   `json:"resource_name,omitempty"`
+}
+
+// Documents returns the documents by the paths at which clients look for them.
+func (s Server) Documents() (map[string]http.Handler, error) {
+	_, prefix := split(s.PublicURL)
+	documents := map[string]http.Handler{}
+	add := func(document any, paths ...string) error {
+		body, err := json.Marshal(document)
+		if err != nil {
+			return fmt.Errorf("encoding metadata: %w", err)
+		}
+		for _, path := range paths {
+			documents[path] = serve(body)
+		}
+		return nil
+	}
+	server := s.server()
+	// Inserted is the rule (RFC 8414 section 3.1); appended is what some try.
+	if err := add(server, wellKnownServer+prefix, prefix+wellKnownServer); err != nil {
+		return nil, err
+	}
+	for i, r := range s.Resources {
+		paths := []string{wellKnownResource + prefix + r.Path}
+		if i == 0 {
+			paths = append(paths, wellKnownResource+prefix, prefix+wellKnownResource)
+		}
+		if err := add(s.resource(r), paths...); err != nil {
+			return nil, err
+		}
+	}
+	return documents, nil
+}
+
+func (s Server) server() serverDocument {
+	methods := []string{"client_secret_basic", "client_secret_post"}
+	if s.PublicClients {
+		methods = append(methods, "none")
+	}
+	d := serverDocument{
+		Issuer:                s.PublicURL,
+		AuthorizationEndpoint: s.PublicURL + s.Authorize,
+		TokenEndpoint:         s.PublicURL + s.Token,
+		RevocationEndpoint:    s.PublicURL + s.Revoke,
+		Scopes:                append(slices.Clone(s.Scopes), oauth.ScopeOfflineAccess),
+		ResponseTypes:         []string{"code"},
+		ResponseModes:         []string{"query"},
+		GrantTypes:            []string{"authorization_code", "refresh_token"},
+		TokenMethods:          methods,
+		RevocationMethods:     methods,
+		CodeChallengeMethods:  []string{"S256"},
+		IssParameter:          true,
+	}
+	if s.Registration {
+		d.RegistrationEndpoint = s.PublicURL + s.Register
+	}
+	for _, r := range s.Resources {
+		d.ProtectedResources = append(d.ProtectedResources, ResourceURL(s.PublicURL, r.Path))
+	}
+	return d
+}
+
+func (s Server) resource(r Resource) resourceDocument {
+	return resourceDocument{
+		Resource:             ResourceURL(s.PublicURL, r.Path),
+		AuthorizationServers: []string{s.PublicURL},
+		Scopes:               s.Scopes,
+		BearerMethods:        []string{"header"},
+		Name:                 r.Name,
+	}
+}
+
+// Methods are those of the documents.
+const Methods = "GET, HEAD, OPTIONS"
+
+// serve answers with a document for any script to read. It changes only with a
+// restart, so clients may keep it for a while.
+func serve(body []byte) http.Handler {
+	return cors.Anyone(Methods, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			e := oauth.InvalidRequest("the method must be GET")
+			e.Status = http.StatusMethodNotAllowed
+			w.Header().Set("Allow", Methods)
+			oauth.WriteError(w, e)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		_, _ = w.Write(body) // the client has gone: nobody to tell
+	})
+}

@@ -1,0 +1,206 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/internal/identity"
+)
+
+// maxBody bounds a request's body, in bytes. Answers are not bounded.
+const maxBody = 8 << 20
+
+// NewTransport returns what calls the backend: many connections to one host,
+// nothing decoded on the way, and no proxy of the environment's in between.
+func NewTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 5 * time.Second,
+		MaxIdleConnsPerHost: 512,
+		IdleConnTimeout:     90 * time.Second,
+		DisableCompression:  true,
+		ForceAttemptHTTP2:   true,
+	}
+}
+
+// forward passes the request on, in the name of who.
+func (h *Handler) forward(w http.ResponseWriter, r *http.Request, who identity.Identity) {
+	if r.ContentLength > maxBody {
+		writeTooLarge(w)
+		return
+	}
+	c := &call{who: who}
+	if status, message := h.openSession(r, c); status != 0 {
+		writeRPCError(w, status, message)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
+}
+
+func (h *Handler) newProxy() *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Transport:      h.Transport,
+		BufferPool:     buffers,
+		FlushInterval:  -1,
+		Rewrite:        h.rewrite,
+		ModifyResponse: h.modifyResponse,
+		ErrorHandler:   h.fail,
+		// It speaks of bodies that ended early, mostly because the client went.
+		ErrorLog: slog.NewLogLogger(h.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// rewrite makes the backend's request of the client's. Everything of MCP goes
+// on as it came; what would tell the backend who the client is, was said by the
+// client, and is taken away.
+func (h *Handler) rewrite(p *httputil.ProxyRequest) {
+	out := p.Out
+	out.URL = &url.URL{Scheme: h.Backend.Scheme, Host: h.Backend.Host, Path: h.Backend.Path, RawQuery: p.In.URL.RawQuery}
+	out.Host = "" // the backend's own, which servers that guard against rebinding insist on
+	for name := range out.Header {
+		if claimed(name) {
+			delete(out.Header, name)
+		}
+	}
+	if p.In.Method == http.MethodGet {
+		out.Header.Del("Accept-Encoding") // a compressed stream is a buffered one
+	}
+	out.Header.Set("X-Forwarded-For", h.Sources.Of(p.In).String())
+	out.Header.Set("X-Forwarded-Host", h.PublicURL.Host)
+	out.Header.Set("X-Forwarded-Proto", h.PublicURL.Scheme)
+}
+
+// claimed says whether a header is about who sends the request. Those that
+// concern one connection alone, the proxy has removed already. Underscores count
+// as hyphens, since many frameworks cannot tell one from the other.
+func claimed(name string) bool {
+	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	switch name {
+	case "Authorization", "Cookie", "Origin", "Forwarded", "X-Real-Ip", "Upgrade", "Connection":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "X-Vestibule-")
+}
+
+// errBackendUnauthorized is a backend that asks for credentials of its own. If
+// its 401 reached the client, that would log in again, and again.
+var errBackendUnauthorized = errors.New("the backend answered 401")
+
+// modifyResponse lets the backend's answer through, status and body untouched:
+// by them clients tell which revision of MCP the backend speaks. Headers that
+// are the gateway's to say are taken out.
+func (h *Handler) modifyResponse(resp *http.Response) error {
+	if resp.StatusCode == http.StatusUnauthorized {
+		return errBackendUnauthorized
+	}
+	for name := range resp.Header {
+		if name == "Set-Cookie" || name == "Www-Authenticate" || strings.HasPrefix(name, "Access-Control-") {
+			delete(resp.Header, name)
+		}
+	}
+	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType == "text/event-stream" {
+		resp.Header.Set("X-Accel-Buffering", "no")
+		if resp.Header.Get("Cache-Control") == "" {
+			resp.Header.Set("Cache-Control", "no-cache, no-transform")
+		}
+		if resp.Request.Method == http.MethodGet {
+			resp.Body = endWhen(h.Draining, resp.Body)
+		}
+	}
+	return h.sealSession(resp)
+}
+
+// fail answers for a backend that did not, or not well. Never with 401 or 404,
+// which mean something to MCP clients.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var timeout interface{ Timeout() bool }
+	switch tooLarge, cut := (*http.MaxBytesError)(nil), r.Context().Err() != nil; {
+	case errors.As(err, &tooLarge):
+		writeTooLarge(w)
+		return
+	case cut:
+		return // the client has gone: nobody to tell
+	case errors.Is(err, errBackendUnauthorized):
+		h.Log.ErrorContext(r.Context(), "the backend asks for credentials: it must let the gateway in without", "route", h.Path)
+		writeRPCError(w, http.StatusBadGateway, "the MCP server behind this gateway asks for credentials of its own")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		h.Log.ErrorContext(r.Context(), "the backend does not answer in time", "route", h.Path, "error", err)
+		writeRPCError(w, http.StatusGatewayTimeout, "the MCP server behind this gateway does not answer in time")
+	default:
+		h.Log.ErrorContext(r.Context(), "the backend cannot be reached", "route", h.Path, "error", err)
+		writeRPCError(w, http.StatusBadGateway, "the MCP server behind this gateway cannot be reached")
+	}
+}
+
+func writeTooLarge(w http.ResponseWriter) {
+	writeRPCError(w, http.StatusRequestEntityTooLarge, "the body is larger than 8 MiB")
+}
+
+// writeRPCError answers as an MCP server would. It has no id, since the request
+// was not read.
+func writeRPCError(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	var body struct {
+		Version string `json:"jsonrpc"`
+		Error   struct {
+			Code    int    `json:"code"`
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	body.Version, body.Error.Code, body.Error.Message = "2.0", -32000, message
+	_ = json.NewEncoder(w).Encode(body) // the client has gone: nobody to tell
+}
+
+// pool lends the buffers that bodies are copied with.
+type pool struct{ sync.Pool }
+
+var buffers = &pool{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
+
+func (p *pool) Get() []byte  { return p.Pool.Get().(*[32 << 10]byte)[:] } //nolint:forcetypeassert // holds nothing else
+func (p *pool) Put(b []byte) { p.Pool.Put((*[32 << 10]byte)(b)) }
+
+// stream is a body that can be ended from outside.
+type stream struct {
+	io.ReadCloser
+	ended atomic.Bool
+	stop  func() bool
+}
+
+// endWhen returns body as one that ends, as if the backend had ended it, when
+// ctx is done.
+func endWhen(ctx context.Context, body io.ReadCloser) io.ReadCloser {
+	s := &stream{ReadCloser: body}
+	s.stop = context.AfterFunc(ctx, func() {
+		s.ended.Store(true)
+		_ = body.Close() // wakes the reader
+	})
+	return s
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	if err != nil && s.ended.Load() {
+		return n, io.EOF
+	}
+	return n, err
+}
+
+func (s *stream) Close() error {
+	s.stop()
+	return s.ReadCloser.Close()
+}

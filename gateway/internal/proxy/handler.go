@@ -1,0 +1,206 @@
+// Package proxy serves the protected routes: it lets requests with a good token
+// through to the backend, and gives back what the backend says.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+
+	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/cors"
+	"vestibule.dev/vestibule/gateway/internal/identity"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/seal"
+	"vestibule.dev/vestibule/gateway/internal/source"
+)
+
+// Checker says who presents an access token at a resource. Its error is an
+// *oauth.Error: invalid_token or temporarily_unavailable.
+type Checker interface {
+	Check(ctx context.Context, token, resource string) (identity.Identity, error)
+}
+
+// Options are what a route needs.
+type Options struct {
+	// PublicURL is the base of the route's URL.
+	PublicURL *url.URL
+	// Path is the route's, under the public URL.
+	Path string
+	// Resource is the route's URL, the audience of its tokens, and
+	// ResourceMetadata where its metadata is.
+	Resource, ResourceMetadata string
+	// Required are the scopes of every request, and Suggested those that a
+	// client is told to ask for at first.
+	Required, Suggested oauth.Scopes
+	// Backend is the URL of the route at the backend.
+	Backend   *url.URL
+	Transport http.RoundTripper
+	Origins   cors.Origins
+	Sources   *source.Resolver
+	Checker   Checker
+	// Sessions seals session ids to their users.
+	Sessions seal.Box
+	// Draining is done when the gateway is about to stop: streams that no
+	// request waits for end then.
+	Draining context.Context //nolint:containedctx // it outlives each request
+	Audit    *audit.Log
+	Log      *slog.Logger
+}
+
+// Handler serves one protected route.
+type Handler struct {
+	Options
+	path  string // with that of the public URL
+	proxy *httputil.ReverseProxy
+}
+
+// New returns the handler of a route.
+func New(o Options) *Handler {
+	h := &Handler{Options: o, path: o.PublicURL.Path + o.Path}
+	h.proxy = h.newProxy()
+	return h
+}
+
+const methods = "GET, POST, DELETE, OPTIONS"
+
+// ServeHTTP asks in this order: where does the request come from, whose is it,
+// may they, and is there anything at that path. Method, body and content type
+// are the backend's to judge: a client that asks without a token must learn
+// where to get one, however it asks.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	origin, e := h.comesFrom(r)
+	if e != nil {
+		h.Audit.Record(r, audit.Refused, e.Facts(slog.String("route", h.Path))...)
+		writeRPCError(w, e.Status, e.Description)
+		return
+	}
+	if origin != "" {
+		cors.Expose(w.Header(), origin)
+	}
+	if r.Method == http.MethodOptions {
+		cors.Preflight(w, r, methods)
+		return
+	}
+	who, e := h.authenticate(r)
+	if e != nil {
+		h.refuse(w, r, e, who)
+		return
+	}
+	if r.URL.Path != h.path {
+		writeRPCError(w, http.StatusNotFound, "there is nothing at this path; the endpoint is "+h.Resource)
+		return
+	}
+	h.forward(w, r, who)
+}
+
+// comesFrom guards against pages that have a browser call a server under a
+// name that is not the server's (DNS rebinding), or from an origin that was
+// not let in. It returns the origin if there is one.
+func (h *Handler) comesFrom(r *http.Request) (string, *oauth.Error) {
+	if host := h.Sources.HostOf(r); !sameHost(host, h.PublicURL) {
+		return "", forbidden("the Host header does not name this server", errors.New("the host is not that of publicURL"))
+	}
+	origin, ok := h.Origins.Allow(r)
+	if !ok {
+		return "", forbidden("this origin may not call this server", errors.New("the origin is not in allowedOrigins"))
+	}
+	return origin, nil
+}
+
+func forbidden(description string, cause error) *oauth.Error {
+	return &oauth.Error{Code: oauth.CodeAccessDenied, Status: http.StatusForbidden, Description: description, Cause: cause}
+}
+
+// sameHost compares a Host header to the public URL's host; the default port
+// may be said or left out.
+func sameHost(host string, public *url.URL) bool {
+	defaultPort := ":443"
+	if public.Scheme == "http" {
+		defaultPort = ":80"
+	}
+	trim := func(s string) string { return strings.TrimSuffix(strings.ToLower(s), defaultPort) }
+	return trim(host) == trim(public.Host)
+}
+
+// errNoCredentials says that a request brings no bearer token at all.
+var errNoCredentials = errors.New("no bearer token")
+
+// authenticate is the one way in. It returns the identity with an error too, if
+// the token is good but does not reach.
+func (h *Handler) authenticate(r *http.Request) (identity.Identity, *oauth.Error) {
+	token, e := bearer(r)
+	if e != nil {
+		return identity.Identity{}, e
+	}
+	who, err := h.Checker.Check(r.Context(), token, h.Resource)
+	if err != nil {
+		return identity.Identity{}, oauth.AsError(err)
+	}
+	if missing := who.Scopes.Missing(h.Required); missing != nil {
+		return who, &oauth.Error{
+			Code: oauth.CodeInsufficientScope, Status: http.StatusForbidden,
+			Description: "the token lacks a scope that this request needs",
+			Cause:       errors.New("it lacks " + missing.String()),
+		}
+	}
+	return who, nil
+}
+
+// bearer returns the token in the Authorization header (RFC 6750 section 2.1),
+// which is the only place for it.
+func bearer(r *http.Request) (string, *oauth.Error) {
+	header := r.Header["Authorization"]
+	switch len(header) {
+	case 0:
+		return "", oauth.InvalidToken("").Because(errNoCredentials)
+	case 1:
+	default:
+		return "", oauth.InvalidRequest("there is more than one Authorization header")
+	}
+	scheme, token, _ := strings.Cut(header[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", oauth.InvalidToken("").Because(errNoCredentials)
+	}
+	token = strings.TrimSpace(token)
+	if token == "" {
+		return "", oauth.InvalidRequest("the Authorization header has no token")
+	}
+	if r.URL.Query().Has("access_token") {
+		// The query goes on to the backend, which no token may reach.
+		return "", oauth.InvalidRequest("there is an access token in the query")
+	}
+	return token, nil
+}
+
+// refuse answers a request that does not get through. Who has no token, a bad
+// one, too small a one, or came while the store was away: each must do
+// something else, so each gets another answer.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error, who identity.Identity) {
+	c := oauth.Challenge{ResourceMetadata: h.ResourceMetadata, Scope: h.Suggested}
+	switch {
+	case errors.Is(e, errNoCredentials):
+		// Every connection of every client begins so: not worth an audit line.
+		e = &oauth.Error{Code: "unauthorized", Status: http.StatusUnauthorized, Description: "an access token is needed"}
+		w.Header().Set("WWW-Authenticate", c.String())
+		oauth.WriteError(w, e)
+		return
+	case e.Code == oauth.CodeInsufficientScope:
+		// Some clients replace the scopes they have by those they read here.
+		c.Scope = h.Required.With(who.Scopes)
+		fallthrough
+	case e.Code == oauth.CodeInvalidToken, e.Code == oauth.CodeInvalidRequest:
+		c.Error, c.Description = e.Code, e.Description
+		w.Header().Set("WWW-Authenticate", c.String())
+	}
+	facts := []slog.Attr{slog.String("route", h.Path)}
+	if who.ClientID != "" {
+		facts = append(facts, slog.String("client_id", who.ClientID), slog.String("subject", who.Subject))
+	}
+	h.Audit.Record(r, audit.Refused, e.Facts(facts...)...)
+	oauth.WriteError(w, e)
+}

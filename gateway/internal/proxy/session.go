@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/identity"
+	"vestibule.dev/vestibule/gateway/internal/seal"
+)
+
+const (
+	sessionHeader = "Mcp-Session-Id"
+	// sessionFor is how long a session id is good. A client whose id is not,
+	// starts another session by itself.
+	sessionFor = 30 * 24 * time.Hour
+	// maxSessionID bounds a backend's own id, in bytes: the sealed one is a header.
+	maxSessionID = 1 << 10
+)
+
+// session is what the client's session id holds: the backend's own, and whose
+// it is. So a stolen one is of no use to another user, on any replica.
+type session struct {
+	ID      string `cbor:"1,keyasint"`
+	Issuer  string `cbor:"2,keyasint"`
+	Subject string `cbor:"3,keyasint"`
+	// Route keeps the sessions of two routes apart.
+	Route string `cbor:"4,keyasint"`
+}
+
+// sealSession hands a session that the backend has begun to the user whose
+// request began it.
+func (h *Handler) sealSession(resp *http.Response) error {
+	id := resp.Header.Get(sessionHeader)
+	if id == "" {
+		return nil
+	}
+	if len(id) > maxSessionID {
+		return fmt.Errorf("the backend's session id is longer than %d bytes", maxSessionID)
+	}
+	call, _ := resp.Request.Context().Value(callKey{}).(*call)
+	if id == call.session.ID {
+		// Backends repeat the id. To the client it stays the one that it knows.
+		resp.Header.Set(sessionHeader, call.sealed)
+		return nil
+	}
+	sealed, err := seal.Seal(h.Sessions, session{id, call.who.Issuer, call.who.Subject, h.Path}, h.Sessions.Now().Add(sessionFor))
+	if err != nil {
+		return err
+	}
+	resp.Header.Set(sessionHeader, sealed)
+	return nil
+}
+
+// call is a request on its way to the backend.
+type call struct {
+	who identity.Identity
+	// session is the one that the request belongs to, if any, and sealed the id
+	// that the client knows it by.
+	session session
+	sealed  string
+}
+
+type callKey struct{}
+
+// openSession finds the session of a request, and gives the backend its own id
+// back. If the session is not this user's, the request ends with the status that
+// it returns: the same as for one that does not exist, and that makes clients
+// start another.
+func (h *Handler) openSession(r *http.Request, c *call) (status int, message string) {
+	values := r.Header.Values(sessionHeader)
+	switch len(values) {
+	case 0:
+		return 0, ""
+	case 1:
+	default:
+		return http.StatusBadRequest, "there is more than one Mcp-Session-Id header"
+	}
+	s, err := seal.Open[session](h.Sessions, values[0])
+	if err == nil && (s.Route != h.Path || s.Issuer != c.who.Issuer || s.Subject != c.who.Subject) {
+		err = errors.New("it is another user's, or another route's")
+	}
+	if err != nil {
+		h.Audit.Record(r, audit.Refused, slog.String("route", h.Path), slog.String("client_id", c.who.ClientID),
+			slog.String("subject", c.who.Subject), slog.String("error", "unknown session"), slog.String("reason", err.Error()))
+		return http.StatusNotFound, "there is no such session"
+	}
+	c.session, c.sealed = s, values[0]
+	r.Header.Set(sessionHeader, s.ID)
+	return 0, ""
+}

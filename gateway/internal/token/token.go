@@ -1,0 +1,145 @@
+// Package token serves the token endpoint (RFC 6749 section 3.2).
+package token
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/clients"
+	"vestibule.dev/vestibule/gateway/internal/grants"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+)
+
+// Path is under the public URL.
+const Path = "/token"
+
+// The grant types, as the request names them.
+const (
+	grantCode    = "authorization_code"
+	grantRefresh = "refresh_token"
+)
+
+// Clients authenticates clients.
+type Clients interface {
+	Authenticate(r *http.Request, p oauth.Params) (*clients.Client, *oauth.Error)
+	// Touch records that the client has got a token.
+	Touch(ctx context.Context, c *clients.Client) error
+}
+
+// Grants issues tokens. Both return an *oauth.Error.
+type Grants interface {
+	Redeem(ctx context.Context, r grants.Redemption) (*grants.Issued, error)
+	Refresh(ctx context.Context, r grants.Refreshing) (*grants.Issued, error)
+}
+
+// Handler serves the endpoint.
+type Handler struct {
+	Clients Clients
+	Grants  Grants
+	Audit   *audit.Log
+	Log     *slog.Logger
+}
+
+// response is RFC 6749 section 5.1.
+type response struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token"`
+	Scope        string `json:"scope,omitempty"`
+}
+
+// ServeHTTP issues tokens. The client is authenticated before anything of the
+// request is looked at: a library that tries one way to authenticate, and then
+// another, must not spend its code on the first.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p, e := oauth.ParseForm(r)
+	if e != nil {
+		h.refuse(w, r, e)
+		return
+	}
+	client, e := h.Clients.Authenticate(r, p)
+	if e != nil {
+		// What a client calls itself is not who it is: this one may be anybody.
+		h.refuse(w, r, e, slog.String("claimed_client_id", audit.Claimed(p.Get("client_id"))))
+		return
+	}
+	about := slog.String("client_id", client.ID())
+	issued, event, err := h.issue(r.Context(), client, p)
+	if err != nil {
+		h.refuse(w, r, oauth.AsError(err), about)
+		return
+	}
+	if err := h.Clients.Touch(r.Context(), client); err != nil {
+		// The tokens are good. The next request renews the client.
+		h.Log.WarnContext(r.Context(), "a client cannot be renewed", "client_id", client.ID(), "error", err)
+	}
+	h.Audit.Record(r, event, about,
+		slog.String("upstream", issued.Upstream), slog.String("subject", issued.Subject), slog.String("grant", issued.GrantID),
+		slog.String("scope", issued.Scopes.String()), slog.String("resource", issued.Resource), slog.Bool("retried", issued.Retried))
+	oauth.WriteJSON(w, http.StatusOK, response{
+		AccessToken: issued.AccessToken, TokenType: "Bearer", ExpiresIn: issued.ExpiresIn,
+		RefreshToken: issued.RefreshToken, Scope: issued.Scopes.String(),
+	})
+}
+
+func (h *Handler) issue(ctx context.Context, client *clients.Client, p oauth.Params) (*grants.Issued, audit.Event, error) {
+	grantType, e := p.Need("grant_type")
+	if e != nil {
+		return nil, "", e
+	}
+	switch grantType {
+	case grantCode:
+		issued, err := h.redeem(ctx, client, p)
+		return issued, audit.Issued, err
+	case grantRefresh:
+		issued, err := h.renew(ctx, client, p)
+		return issued, audit.Refreshed, err
+	}
+	e = oauth.InvalidRequest("grant_type must be authorization_code or refresh_token")
+	e.Code = oauth.CodeUnsupportedGrantType
+	return nil, "", e
+}
+
+func (h *Handler) redeem(ctx context.Context, client *clients.Client, p oauth.Params) (*grants.Issued, error) {
+	code, e := p.Need("code")
+	if e != nil {
+		return nil, e
+	}
+	verifier, e := p.Need("code_verifier")
+	if e != nil {
+		return nil, e
+	}
+	if !oauth.IsCodeVerifier(verifier) {
+		return nil, oauth.InvalidRequest("code_verifier must be 43 to 128 unreserved characters")
+	}
+	return h.Grants.Redeem(ctx, grants.Redemption{
+		Code: code, Verifier: verifier, ClientID: client.ID(),
+		RedirectURI: p.Get("redirect_uri"), Resources: p["resource"],
+	})
+}
+
+func (h *Handler) renew(ctx context.Context, client *clients.Client, p oauth.Params) (*grants.Issued, error) {
+	refreshToken, e := p.Need("refresh_token")
+	if e != nil {
+		return nil, e
+	}
+	r := grants.Refreshing{RefreshToken: refreshToken, ClientID: client.ID(), Resources: p["resource"]}
+	if scope := p.Get("scope"); scope != "" {
+		var err error
+		if r.Scopes, err = oauth.ParseScopes(scope); err != nil {
+			return nil, oauth.InvalidScope("scope is not a list of scope tokens").Because(err)
+		}
+	}
+	return h.Grants.Refresh(ctx, r)
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error, facts ...slog.Attr) {
+	if e.Code == oauth.CodeServerError {
+		h.Log.ErrorContext(r.Context(), "a token request failed", "error", e.Cause)
+	}
+	h.Audit.Record(r, audit.Refused, e.Facts(append(facts, slog.String("endpoint", Path))...)...)
+	oauth.WriteError(w, e)
+}

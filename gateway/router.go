@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/authorize"
+	"vestibule.dev/vestibule/gateway/internal/cors"
+	"vestibule.dev/vestibule/gateway/internal/metadata"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/pages"
+	"vestibule.dev/vestibule/gateway/internal/proxy"
+	"vestibule.dev/vestibule/gateway/internal/register"
+	"vestibule.dev/vestibule/gateway/internal/revoke"
+	"vestibule.dev/vestibule/gateway/internal/seal"
+	"vestibule.dev/vestibule/gateway/internal/source"
+	"vestibule.dev/vestibule/gateway/internal/token"
+)
+
+// How often clients may register at one replica. A client that was not used for
+// half an hour may be forgotten for a new one, so as long as less than
+// clients.MaxClients register in that time, nobody is turned away: one source
+// cannot reach that at all, and all of them together hardly.
+var (
+	registrationsOfOne = source.Limit{PerSecond: 1, Burst: 60}
+	registrationsOfAll = source.Limit{PerSecond: 5, Burst: 300}
+)
+
+const postOnly = "POST, OPTIONS"
+
+// callbackURL is what the upstream must know as this gateway's redirect URI.
+func (p *parts) callbackURL() string {
+	return p.cfg.PublicURL + authorize.PathCallback + p.cfg.Upstreams[0].Name
+}
+
+// router returns the handler of all paths under the public URL.
+func (p *parts) router(draining context.Context) (http.Handler, error) {
+	prefix := p.url.Path
+	mux := http.NewServeMux()
+	a := p.authorize()
+	mux.HandleFunc(prefix+authorize.PathAuthorize, only(http.MethodGet, a.Authorize))
+	mux.HandleFunc(prefix+authorize.PathConsent, only(http.MethodPost, a.Consent))
+	mux.HandleFunc(prefix+authorize.PathCallback+"{upstream}", only(http.MethodGet, a.Callback))
+	mux.Handle(prefix+register.Path, cors.Anyone(postOnly, p.register().ServeHTTP))
+	mux.Handle(prefix+token.Path, cors.Anyone(postOnly, p.token().ServeHTTP))
+	mux.Handle(prefix+revoke.Path, cors.Anyone(postOnly, p.revoke().ServeHTTP))
+	documents, err := p.metadata().Documents()
+	if err != nil {
+		return nil, err
+	}
+	for path, document := range documents {
+		mux.Handle(path, document)
+	}
+	transport := proxy.NewTransport()
+	for _, r := range p.cfg.Routes {
+		h, err := p.proxy(draining, r, transport)
+		if err != nil {
+			return nil, err
+		}
+		mux.Handle(prefix+r.Path, h)
+		mux.Handle(prefix+r.Path+"/", h)
+	}
+	mux.HandleFunc("/", notFound)
+	return plainPaths(mux), nil
+}
+
+// only lets requests with one method through: a page of another origin may
+// neither read nor ask about what is meant for a person, so nothing here
+// answers preflights.
+func only(method string, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method {
+			e := oauth.InvalidRequest("the method must be %s", method)
+			e.Status = http.StatusMethodNotAllowed
+			w.Header().Set("Allow", method)
+			oauth.WriteError(w, e)
+			return
+		}
+		next(w, r)
+	}
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.URL.Path, "/.well-known/") {
+		// Clients in browsers ask for documents that may not be there, with
+		// headers of their own: they must be able to learn that they are not.
+		cors.Anyone(metadata.Methods, writeNotFound)(w, r)
+		return
+	}
+	writeNotFound(w, r)
+}
+
+func writeNotFound(w http.ResponseWriter, _ *http.Request) {
+	oauth.WriteError(w, &oauth.Error{Code: "not_found", Status: http.StatusNotFound, Description: "there is nothing at this path"})
+}
+
+// plainPaths refuses paths with dot segments or empty ones. The mux would
+// redirect them, which no client of ours expects, and which are best not
+// interpreted twice.
+func plainPaths(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := r.URL.Path
+		if clean := path.Clean(p); p != clean && (p != clean+"/" || clean == "/") {
+			notFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (p *parts) authorize() *authorize.Handler {
+	var resources []authorize.Resource
+	for _, r := range p.cfg.Routes {
+		resources = append(resources, authorize.Resource{URL: metadata.ResourceURL(p.cfg.PublicURL, r.Path), Default: p.suggested(r)})
+	}
+	var scopes []pages.Scope
+	for _, s := range p.cfg.Scopes {
+		scopes = append(scopes, pages.Scope{Name: s.Name, Description: s.Description})
+	}
+	return authorize.New(authorize.Options{
+		PublicURL: p.cfg.PublicURL, ServerUID: p.cfg.ServerUID,
+		Resources: resources, Scopes: scopes,
+		Clients: p.clients, Grants: p.grants, Upstream: p.upstream,
+		Allowed: p.access.Allowed, Ring: p.ring, Audit: p.audit, Log: p.log, Now: p.now,
+	})
+}
+
+// suggested are the scopes for a client that does not say what it wants: what
+// the route needs, or all there are for one that needs none.
+func (p *parts) suggested(r config.Route) oauth.Scopes {
+	if len(r.RequiredScopes) > 0 {
+		return r.RequiredScopes
+	}
+	return p.scopes()
+}
+
+func (p *parts) register() *register.Handler {
+	limiter := source.NewLimiter(registrationsOfOne, registrationsOfAll, p.now)
+	return &register.Handler{
+		Clients: p.clients, Settings: p.cfg.Registration, Audit: p.audit, Log: p.log,
+		Take: func(r *http.Request) (wait time.Duration, ok bool) { return limiter.Take(p.sources.Of(r)) },
+	}
+}
+
+func (p *parts) token() *token.Handler {
+	return &token.Handler{Clients: p.clients, Grants: p.grants, Audit: p.audit, Log: p.log}
+}
+
+func (p *parts) revoke() *revoke.Handler {
+	return &revoke.Handler{Clients: p.clients, Grants: p.grants, Audit: p.audit}
+}
+
+func (p *parts) metadata() metadata.Server {
+	s := metadata.Server{
+		PublicURL: p.cfg.PublicURL, Scopes: p.scopes(),
+		Registration: p.cfg.Registration.Enabled, PublicClients: p.cfg.Registration.PublicClients,
+		Authorize: authorize.PathAuthorize, Token: token.Path, Register: register.Path, Revoke: revoke.Path,
+	}
+	for _, r := range p.cfg.Routes {
+		s.Resources = append(s.Resources, metadata.Resource{Name: r.Name, Path: r.Path})
+	}
+	return s
+}
+
+func (p *parts) proxy(draining context.Context, r config.Route, transport http.RoundTripper) (*proxy.Handler, error) {
+	backend, err := url.Parse(p.cfg.Backend.URL + r.BackendPath)
+	if err != nil {
+		return nil, fmt.Errorf("route %s: %w", r.Name, err)
+	}
+	return proxy.New(proxy.Options{
+		PublicURL: p.url, Path: r.Path,
+		Resource:         metadata.ResourceURL(p.cfg.PublicURL, r.Path),
+		ResourceMetadata: metadata.ResourceMetadataURL(p.cfg.PublicURL, r.Path),
+		Required:         r.RequiredScopes, Suggested: p.suggested(r),
+		Backend: backend, Transport: transport,
+		Origins: cors.NewOrigins(p.cfg.PublicURL, p.cfg.AllowedOrigins), Sources: p.sources,
+		Checker:  p.grants,
+		Sessions: seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},
+		Draining: draining, Audit: p.audit, Log: p.log,
+	}), nil
+}

@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Timing of a shutdown: at first nothing changes but the readiness, until those
+// who send requests here have heard of it; then streams end and no connection
+// is taken any more; then what is under way may finish.
+type Timing struct {
+	// Announce is how long requests are still taken after the readiness is gone.
+	Announce time.Duration
+	// Finish is how long requests under way may last after that.
+	Finish time.Duration
+}
+
+// DefaultTiming fits into the 30 seconds that a pod has by default.
+var DefaultTiming = Timing{Announce: 5 * time.Second, Finish: 20 * time.Second}
+
+// Serve serves the public listener, and probes on the other (/healthz, /readyz),
+// until ctx is done; then it drains, and returns when all has ended. admin may be
+// nil. It closes both listeners.
+func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing Timing) error {
+	// The store outlives ctx: requests that finish during the drain still write.
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWatching()
+	failed := make(chan error, 3)
+	go func() { failed <- g.Watch(watching) }()
+
+	stopping := &atomic.Bool{}
+	servers := []*http.Server{g.serve(public, g.handler, failed)}
+	if admin != nil {
+		servers = append(servers, g.serve(admin, g.probes(stopping), failed))
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		g.log.Info("draining")
+		stopping.Store(true)
+		pause(timing.Announce)
+	case err = <-failed:
+	}
+	g.drain()
+	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Finish)
+	defer cancel()
+	for _, s := range servers {
+		if e := s.Shutdown(finishing); errors.Is(e, context.DeadlineExceeded) {
+			g.log.Warn("requests that did not finish in time are cut off")
+			_ = s.Close() // nothing is left to be told
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+func pause(d time.Duration) { <-time.After(d) }
+
+func (g *Gateway) serve(l net.Listener, h http.Handler, failed chan<- error) *http.Server {
+	s := &http.Server{
+		Handler: h,
+		// No write timeout: streams last for hours.
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}()
+	return s
+}
+
+// probes answers the kubelet. Ready is who has read the store once, and is not
+// about to stop; a store, upstream or backend that is away later makes no
+// replica better than the others, so it takes none out.
+func (g *Gateway) probes(stopping *atomic.Bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-g.Synced():
+		default:
+			http.Error(w, "the store was not read yet", http.StatusServiceUnavailable)
+			return
+		}
+		if stopping.Load() {
+			http.Error(w, "stopping", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	return mux
+}

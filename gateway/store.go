@@ -1,0 +1,36 @@
+package gateway
+
+import (
+	"fmt"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/kubernetes"
+	"vestibule.dev/vestibule/gateway/internal/store/memory"
+)
+
+// freshFor is how long the local copy is good after a sign of life from the
+// store: bookmarks come once a minute, and one may be late.
+const freshFor = 90 * time.Second
+
+// openStore returns the configured store.
+func openStore(cfg *config.Config, o Options) (store.Store, error) {
+	if cfg.Store.Type == config.StoreMemory {
+		file := ""
+		if cfg.Store.Memory != nil {
+			file = cfg.Store.Memory.File
+		}
+		return memory.Open(memory.Options{File: file, Now: o.Now})
+	}
+	rest, err := kubernetes.Connect(o.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	k := cfg.Store.Kubernetes
+	return kubernetes.New(kubernetes.Options{
+		REST: rest, Namespace: k.Namespace, Name: k.Name, Kind: k.Kind,
+		ClientShards: k.ClientShards, GrantShards: k.GrantShards, Replicas: k.Replicas,
+		WrapTransport: o.WrapTransport, Now: o.Now, Log: o.Log,
+	})
+}
