@@ -1,0 +1,162 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// Bindings connect the gateway to what it needs.
+type Bindings struct {
+	// mcpObject is who serves MCP behind the gateway. It may be changed at any
+	// time; sessions that are open then must be opened again.
+	//
+	// +required
+	MCPObject MCPObject `json:"mcpObject"`
+
+	// oauthKV is where registered clients and grants live.
+	//
+	// +required
+	OAuthKV OAuthKV `json:"oauthKV"`
+}
+
+// MCPObjectType says which member of MCPObject is set.
+//
+// +kubebuilder:validation:Enum=Service;URL
+type MCPObjectType string
+
+// The types of MCPObject.
+const (
+	MCPObjectService MCPObjectType = "Service"
+	MCPObjectURL     MCPObjectType = "URL"
+)
+
+// MCPObject is who serves MCP: the member that type names is set.
+//
+// +kubebuilder:validation:XValidation:rule=`(self.type == 'Service') == has(self.service)`,fieldPath=".service",message="bindings.mcpObject.service must be set if, and only if, bindings.mcpObject.type is Service."
+// +kubebuilder:validation:XValidation:rule=`(self.type == 'URL') == has(self.url)`,fieldPath=".url",message="bindings.mcpObject.url must be set if, and only if, bindings.mcpObject.type is URL."
+type MCPObject struct {
+	// type is Service, or URL for a run without a cluster.
+	//
+	// +required
+	// +unionDiscriminator
+	Type MCPObjectType `json:"type"`
+
+	// service is a Service in this MCPServer's namespace, whose pods serve MCP over
+	// plain HTTP. Set for type Service, unset for every other.
+	//
+	// +optional
+	Service *ServicePort `json:"service,omitempty"`
+
+	// url is scheme, host and port of an MCP server on the machine where the gateway
+	// runs: the host is localhost, 127.0.0.1 or [::1]. It is for kubectl vestibule
+	// run: the controller in a cluster refuses it, because a pod's loopback is not
+	// the developer's. Set for type URL, unset for every other. At most 64 characters.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^https?://(localhost|127\\.0\\.0\\.1|\\[::1\\]):[1-9][0-9]{0,4}$')`,message="bindings.mcpObject.url must be scheme, one of the hosts localhost, 127.0.0.1 and [::1], and port, such as http://127.0.0.1:3000."
+	URL string `json:"url,omitempty"`
+}
+
+// ServicePort is one port of a Service.
+type ServicePort struct {
+	// name of the Service. At most 63 characters.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// port is the name or the number of one of the Service's ports, the one in its
+	// port, not in its targetPort. A Service with one port may not have named it:
+	// that is what the number is for.
+	//
+	// +required
+	// +kubebuilder:validation:XValidation:rule=`type(self) == int ? self >= 1 && self <= 65535 : size(self) <= 15 && self.matches('^[a-z0-9](-?[a-z0-9])*$') && self.matches('[a-z]')`,message="bindings.mcpObject.service.port must be the number of a port of the Service, from 1 to 65535, or its name, such as http."
+	Port intstr.IntOrString `json:"port"`
+}
+
+// OAuthKVType says which member of OAuthKV is set.
+//
+// +kubebuilder:validation:Enum=Kubernetes;Memory
+type OAuthKVType string
+
+// The types of OAuthKV.
+const (
+	OAuthKVKubernetes OAuthKVType = "Kubernetes"
+	OAuthKVMemory     OAuthKVType = "Memory"
+)
+
+// OAuthKV is where registered clients and grants live: the member that type
+// names is set. Memory needs no settings and has no member.
+//
+// +kubebuilder:validation:XValidation:rule=`(self.type == 'Kubernetes') == has(self.kubernetes)`,fieldPath=".kubernetes",message="bindings.oauthKV.kubernetes must be set, {} for the defaults, if, and only if, bindings.oauthKV.type is Kubernetes."
+// +kubebuilder:validation:XValidation:rule=`self.type == oldSelf.type`,fieldPath=".type",message="bindings.oauthKV.type cannot be changed, since every client and every login is in the old store and would be lost: create a second MCPServer with the new store instead."
+// +kubebuilder:validation:XValidation:rule=`!has(self.kubernetes) || !has(oldSelf.kubernetes) || self.kubernetes.kind == oldSelf.kubernetes.kind`,fieldPath=".kubernetes.kind",message="bindings.oauthKV.kubernetes.kind cannot be changed, since every client and every login is in objects of the old kind and would be lost: create a second MCPServer with the new kind instead."
+// +kubebuilder:validation:XValidation:rule=`!has(self.kubernetes) || !has(oldSelf.kubernetes) || self.kubernetes.minShards >= oldSelf.kubernetes.minShards`,fieldPath=".kubernetes.minShards",message="bindings.oauthKV.kubernetes.minShards cannot be lowered, since the records in a shard would be lost with it."
+type OAuthKV struct {
+	// type is where the records are. Kubernetes keeps them in objects beside the
+	// gateway, and they survive it. Memory keeps them in the gateway's one process
+	// and loses them with it: that is for trying things out, and it needs
+	// gateway.replicas to be 1. It cannot be changed.
+	//
+	// +required
+	// +unionDiscriminator
+	Type OAuthKVType `json:"type"`
+
+	// kubernetes sets how records are spread over objects. Set for type Kubernetes,
+	// where {} takes the defaults, unset for every other.
+	//
+	// +optional
+	Kubernetes *KubernetesKV `json:"kubernetes,omitempty"`
+}
+
+// ShardKind is a kind of object that can hold records.
+//
+// +kubebuilder:validation:Enum=Secret;ConfigMap
+type ShardKind string
+
+// The kinds of objects that can hold records.
+const (
+	ShardSecret    ShardKind = "Secret"
+	ShardConfigMap ShardKind = "ConfigMap"
+)
+
+// KubernetesKV spreads records over objects, the shards. A write costs in
+// proportion to its shard's size, so more shards make a large store faster, at
+// the price of one watch per shard and replica.
+//
+// +kubebuilder:validation:XValidation:rule=`self.minShards <= self.maxShards`,fieldPath=".minShards",message="bindings.oauthKV.kubernetes.minShards must not be greater than maxShards."
+type KubernetesKV struct {
+	// kind of the shards. Records are encrypted in either; who may read Secrets is
+	// guarded more closely in most clusters, and Secrets can be encrypted once more
+	// at rest. It cannot be changed.
+	//
+	// When unset, Secret.
+	//
+	// +optional
+	// +kubebuilder:default=Secret
+	Kind ShardKind `json:"kind,omitempty"`
+
+	// minShards is how many shards exist from the start, for clients and for grants
+	// each. 1 to 1024. It cannot be lowered, since nothing moves between shards.
+	//
+	// When unset, 16: enough for some hundred grants.
+	//
+	// +optional
+	// +kubebuilder:default=16
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1024
+	MinShards int32 `json:"minShards,omitempty"`
+
+	// maxShards is up to how many shards are added, for clients and for grants each,
+	// as the existing ones fill. minShards to 1024. A lower number than there are
+	// shards removes none; it only stops more from being added.
+	//
+	// When unset, 256: enough for ten thousand grants.
+	//
+	// +optional
+	// +kubebuilder:default=256
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1024
+	MaxShards int32 `json:"maxShards,omitempty"`
+}

@@ -1,0 +1,45 @@
+package v1alpha1
+
+// Gateway sets how the gateway runs and what it trusts in its surroundings.
+type Gateway struct {
+	// replicas is how many gateway pods run. Each serves everything, so that one
+	// may go at any time when there are others. 1 to 32, and 1 when
+	// bindings.oauthKV.type is Memory.
+	//
+	// When unset, 2.
+	//
+	// +optional
+	// +kubebuilder:default=2
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=32
+	Replicas int32 `json:"replicas,omitempty"`
+
+	// trustedProxies are the CIDRs of the proxies in front of the gateway. A
+	// X-Forwarded-For header is believed as far as it was written by one of them;
+	// it decides whose registrations are counted together against the limit, and
+	// what audit logs say. At most 32.
+	//
+	// When unset, the header is ignored, and what counts is who connected: behind a
+	// proxy that is the proxy, for everyone.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=43
+	// +kubebuilder:validation:XValidation:rule=`self.all(p, isCIDR(p))`,message="gateway.trustedProxies must be CIDRs, such as 10.0.0.0/8; a single address ends in /32 or /128."
+	TrustedProxies []string `json:"trustedProxies,omitempty"`
+
+	// allowedOrigins are the origins, besides that of publicURL, whose pages may call
+	// the routes from a browser. Each is an origin as browsers send it: scheme and
+	// host in lower case, and the port unless it is the default one. Clients that
+	// are not in a browser send none, and are not concerned. At most 32.
+	//
+	// When unset, only pages of publicURL's own origin may.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule=`self.all(o, o.matches('^https?://([a-z0-9._-]+|\\[[0-9a-f:]+\\])(:[1-9][0-9]{0,4})?$') && !o.matches('^(https://.+:443|http://.+:80)$'))`,message="gateway.allowedOrigins must be origins as browsers send them, such as https://app.example.com: scheme and host in lower case, a port only if it is not the default one, no path and no wildcard."
+	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
+}

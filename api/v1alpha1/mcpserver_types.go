@@ -1,0 +1,144 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// MCPServer is an OAuth 2.1 front door for an MCP server that already runs: an
+// authorization server, where users log in at an identity provider and approve
+// what a client asks for, and a gateway that lets only its own tokens through.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=mcps
+// +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.url`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,message="metadata.name must be at most 40 lower case letters, digits and hyphens, begin with a letter and not end in a hyphen: the gateway's Service and other objects are named after it."
+type MCPServer struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is what the developer asks for.
+	//
+	// +required
+	Spec MCPServerSpec `json:"spec"`
+	// status is what the controller observed. The controller alone writes it.
+	//
+	// +optional
+	Status MCPServerStatus `json:"status,omitzero"`
+}
+
+// MCPServerList is a list of MCPServers.
+//
+// +kubebuilder:object:root=true
+type MCPServerList struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []MCPServer `json:"items"`
+}
+
+// MCPServerSpec is what the developer asks for. Where a rule forbids a change,
+// it stands on the field's parent: a rule on an optional field does not run when
+// the field is removed.
+//
+// +kubebuilder:validation:XValidation:rule=`self.publicURL == oldSelf.publicURL`,fieldPath=".publicURL",message="publicURL cannot be changed, since every client and every token is bound to it: create a second MCPServer with the new URL, and delete this one when its clients have moved."
+// +kubebuilder:validation:XValidation:rule=`self.bindings.oauthKV.type != 'Memory' || self.gateway.replicas == 1`,fieldPath=".gateway.replicas",message="gateway.replicas must be 1 when bindings.oauthKV.type is Memory, because replicas do not see into each other's memory."
+// +kubebuilder:validation:XValidation:rule=`self.routes.all(r, !has(r.requiredScopes) || r.requiredScopes.all(s, has(self.oauth.scopes) && self.oauth.scopes.exists(known, known.name == s)))`,fieldPath=".routes",message="routes[].requiredScopes must name scopes that are in oauth.scopes, otherwise nobody could be granted them."
+// +kubebuilder:validation:XValidation:rule=`has(self.access) || !self.upstreams.exists(u, has(u.oidc) && u.oidc.issuerURL == 'https://accounts.google.com')`,fieldPath=".access",message="access must be set for the upstream https://accounts.google.com, because everybody in the world can log in there."
+type MCPServerSpec struct {
+	// publicURL is where clients reach the gateway. It is the issuer of every token
+	// and the base of every URL that the gateway hands out: the URL of a route is
+	// publicURL followed by the route's path. It cannot be changed, since clients
+	// registered with this issuer and tokens name it; a second MCPServer lets
+	// clients move while the first one still serves.
+	//
+	// It must be https; http is for localhost, 127.0.0.1 and [::1] only, where
+	// nobody else can listen. It is written as URL libraries write it, since clients compare it
+	// character by character: scheme and host in lower case, no default port, no
+	// user, query or fragment, and no trailing slash. At most 256 characters.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule=`isURL(self) && url(self).getScheme() in ['https', 'http'] && url(self).getHostname() != ''`,message="publicURL must be an absolute URL, such as https://weather.example.com."
+	// +kubebuilder:validation:XValidation:rule=`!self.startsWith('http:') || self.matches('^http://(localhost|127\\.0\\.0\\.1|\\[::1\\])([:/?#]|$)')`,message="publicURL must be https; http is for localhost, 127.0.0.1 and [::1] only, such as http://127.0.0.1:8788."
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('[?#@]|/$')`,message="publicURL must have no user, query, fragment or trailing slash."
+	// +kubebuilder:validation:XValidation:rule=`!isURL(self) || self.matches('[?#@]|/$') || self.matches('^https?://([a-z0-9._-]+|\\[[0-9a-f:]+\\])(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*$') && !self.matches('/\\.\\.?(/|$)') && !self.matches('^(https://[^/]+:443|http://[^/]+:80)(/|$)')`,message="publicURL must be written as URL libraries write it: scheme and host in lower case, no default port, and in its path only letters, digits, '.', '_', '~' and '-'."
+	PublicURL string `json:"publicURL"`
+
+	// bindings connect the gateway to what it needs: the MCP server behind it and
+	// the store of its records.
+	//
+	// +required
+	Bindings Bindings `json:"bindings"`
+
+	// routes are the protected paths. Each is a resource of its own: a token for
+	// one is refused by the others. The first is the one that is meant by a client
+	// that names no resource, and the one in status.url. One to 16.
+	//
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule=`self.all(r, self.exists_one(other, other.path == r.path))`,message="routes[].path must be different in every route."
+	Routes []Route `json:"routes"`
+
+	// oauth sets what the authorization server grants, to whom and for how long.
+	//
+	// When unset, every client may register, and no scopes are known.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	OAuth OAuth `json:"oauth,omitzero"`
+
+	// upstreams are the identity providers that users log in with. Exactly one.
+	//
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1
+	Upstreams []Upstream `json:"upstreams"`
+
+	// access narrows who may use the MCP server among those who can log in.
+	//
+	// When unset, everyone whom the upstream lets in may use it. It must be set for
+	// upstreams that let in the whole world.
+	//
+	// +optional
+	Access *Access `json:"access,omitempty"`
+
+	// gateway sets how the gateway runs and what it trusts in its surroundings.
+	//
+	// When unset, two replicas run and trust nothing.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	Gateway Gateway `json:"gateway,omitzero"`
+}
+
+// MCPServerStatus is what the controller observed.
+type MCPServerStatus struct {
+	// observedGeneration is the metadata.generation of the spec that the rest of
+	// the status speaks of.
+	//
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// url is what to give to an MCP client: the URL of the first route.
+	//
+	// +optional
+	URL string `json:"url,omitempty"`
+
+	// conditions say one by one what is right and what is wrong; each message names
+	// the field to change. Ready sums them up.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}

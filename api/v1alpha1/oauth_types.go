@@ -1,0 +1,219 @@
+package v1alpha1
+
+// Transport is how a backend speaks MCP.
+//
+// +kubebuilder:validation:Enum=StreamableHTTP
+type Transport string
+
+// TransportStreamableHTTP is the transport of MCP revisions from 2025-03-26.
+const TransportStreamableHTTP Transport = "StreamableHTTP"
+
+// Route is one protected path.
+type Route struct {
+	// name tells this route from the others, in messages and metrics. At most 40
+	// characters.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// path is what clients call, under publicURL, such as /mcp. It is part of what
+	// tokens are bound to: after a change, users log in again. It begins with a
+	// slash and does not end in one, is different from the paths of the other
+	// routes, and is none of those that the gateway serves itself: /authorize,
+	// /consent, /callback, /token, /register, /revoke, /.well-known, and all below
+	// them. At most 128 characters.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^(/[A-Za-z0-9._~-]+)+$') && !self.matches('/\\.\\.?(/|$)')`,message="routes[].path must begin with a slash, must not end in one, and must be made of segments of letters, digits, '.', '_', '~' and '-', none of which is empty, '.' or '..'."
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('^/(authorize|consent|callback|token|register|revoke|\\.well-known)(/|$)')`,message="routes[].path must not be one of the gateway's own paths, /authorize, /consent, /callback, /token, /register, /revoke and /.well-known, or below one."
+	Path string `json:"path"`
+
+	// transport is how the backend speaks on this route.
+	//
+	// When unset, StreamableHTTP.
+	//
+	// +optional
+	// +kubebuilder:default=StreamableHTTP
+	Transport Transport `json:"transport,omitempty"`
+
+	// backendPath is where the backend serves this route. It begins with a slash,
+	// and unlike path it may end in one. At most 128 characters.
+	//
+	// When unset, it is path.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^/([A-Za-z0-9._~-]+/)*[A-Za-z0-9._~-]*$') && !self.matches('/\\.\\.?(/|$)')`,message="routes[].backendPath must begin with a slash and be made of segments of letters, digits, '.', '_', '~' and '-', none of which is '.' or '..'."
+	BackendPath string `json:"backendPath,omitempty"`
+
+	// requiredScopes must all have been granted for any request on this route; a
+	// token that lacks one is answered with 403 and the names of what is missing.
+	// Each is in oauth.scopes. At most 16.
+	//
+	// When unset, any token for this route will do.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=64
+	RequiredScopes []string `json:"requiredScopes,omitempty"`
+}
+
+// OAuth sets what the authorization server grants, to whom and for how long.
+// Rules look with has for members that have defaults: the default of the whole,
+// {}, is itself checked against them, before its members get theirs.
+//
+// +kubebuilder:validation:XValidation:rule=`!has(self.accessTokenTTLSeconds) || self.accessTokenTTLSeconds <= self.refreshTokenTTLSeconds`,fieldPath=".accessTokenTTLSeconds",message="oauth.accessTokenTTLSeconds must not be greater than oauth.refreshTokenTTLSeconds, which bounds the whole grant."
+type OAuth struct {
+	// clientRegistration sets which clients may register themselves.
+	//
+	// When unset, all may, with and without a secret.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	ClientRegistration ClientRegistration `json:"clientRegistration,omitzero"`
+
+	// accessTokenTTLSeconds is how long an access token is accepted. A shorter time
+	// limits the damage of a leaked token; clients renew it unnoticed. 60 seconds to
+	// a day, and at most refreshTokenTTLSeconds.
+	//
+	// When unset, 3600: an hour.
+	//
+	// +optional
+	// +kubebuilder:default=3600
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=86400
+	AccessTokenTTLSeconds int32 `json:"accessTokenTTLSeconds,omitempty"`
+
+	// refreshTokenTTLSeconds is how long a grant lives from login, however often it
+	// is refreshed: after that the user logs in again. 60 seconds to a year.
+	//
+	// When unset, 2592000: 30 days.
+	//
+	// +optional
+	// +kubebuilder:default=2592000
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=31536000
+	RefreshTokenTTLSeconds int32 `json:"refreshTokenTTLSeconds,omitempty"`
+
+	// outageToleranceSeconds is how long tokens that a gateway already knows stay
+	// good while the store cannot be reached. Logins and refreshes fail during an
+	// outage in any case. A token revoked in an outage may be accepted this long. 0
+	// to a day; with 0 every request fails as soon as the store does.
+	//
+	// When unset, 600: ten minutes.
+	//
+	// +optional
+	// +kubebuilder:default=600
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=86400
+	OutageToleranceSeconds *int32 `json:"outageToleranceSeconds,omitempty"`
+
+	// scopes are what can be granted. A client that asks for others is granted
+	// those that are here. At most 32.
+	//
+	// When unset, there are none, and a token is good for all that its route serves.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Scopes []Scope `json:"scopes,omitempty"`
+}
+
+// Policy switches something on or off.
+//
+// +kubebuilder:validation:Enum=Enabled;Disabled
+type Policy string
+
+// The policies.
+const (
+	PolicyEnabled  Policy = "Enabled"
+	PolicyDisabled Policy = "Disabled"
+)
+
+// Permission says whether something is admitted.
+//
+// +kubebuilder:validation:Enum=Allow;Deny
+type Permission string
+
+// The permissions.
+const (
+	PermissionAllow Permission = "Allow"
+	PermissionDeny  Permission = "Deny"
+)
+
+// ClientRegistration sets which clients may register themselves (RFC 7591), and
+// how long they are kept.
+//
+// +kubebuilder:validation:XValidation:rule=`!has(self.unusedTTLSeconds) || self.unusedTTLSeconds <= self.ttlSeconds`,fieldPath=".unusedTTLSeconds",message="oauth.clientRegistration.unusedTTLSeconds must not be greater than ttlSeconds: a client that was never used is not kept longer than one that was."
+type ClientRegistration struct {
+	// policy says whether the registration endpoint is served. Disabled lets in no
+	// new client; those that are registered stay.
+	//
+	// When unset, Enabled: most MCP clients know no other way in.
+	//
+	// +optional
+	// +kubebuilder:default=Enabled
+	Policy Policy `json:"policy,omitempty"`
+
+	// ttlSeconds is how long a client is kept that has been used; use in the second
+	// half of that time begins it anew. A client that lapses takes its tokens with
+	// it. Two days, which outlasts the longest access token twice, to a year.
+	//
+	// When unset, 7776000: 90 days.
+	//
+	// +optional
+	// +kubebuilder:default=7776000
+	// +kubebuilder:validation:Minimum=172800
+	// +kubebuilder:validation:Maximum=31536000
+	TTLSeconds int32 `json:"ttlSeconds,omitempty"`
+
+	// unusedTTLSeconds is how long a client is kept that never got a token. Anybody
+	// can register, so these are kept short. Half an hour, in which a login surely
+	// ends, to ttlSeconds.
+	//
+	// When unset, 86400: a day.
+	//
+	// +optional
+	// +kubebuilder:default=86400
+	// +kubebuilder:validation:Minimum=1800
+	// +kubebuilder:validation:Maximum=31536000
+	UnusedTTLSeconds int32 `json:"unusedTTLSeconds,omitempty"`
+
+	// publicClients says whether clients without a secret may register. Their codes
+	// and tokens are protected by PKCE and rotation alone. Deny refuses to register
+	// them; those that are registered stay.
+	//
+	// When unset, Allow: clients on users' machines are public.
+	//
+	// +optional
+	// +kubebuilder:default=Allow
+	PublicClients Permission `json:"publicClients,omitempty"`
+}
+
+// Scope is one scope that can be granted.
+type Scope struct {
+	// name is what clients ask for, such as weather:read: visible ASCII but for the
+	// double quote and the backslash (RFC 6749). offline_access is reserved: every
+	// grant has a refresh token. At most 64 characters.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[!#-\\[\\]-~]+$')`,message="oauth.scopes[].name must be visible ASCII characters but for the double quote and the backslash, such as weather:read."
+	// +kubebuilder:validation:XValidation:rule=`self != 'offline_access'`,message="oauth.scopes[].name must not be offline_access, because every grant has a refresh token without it."
+	Name string `json:"name"`
+
+	// description is what the consent page says that the client wants to do, such as
+	// Read the forecast. At most 200 characters.
+	//
+	// When unset, the page shows the name, which users may not understand.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=200
+	Description string `json:"description,omitempty"`
+}

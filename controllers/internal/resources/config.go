@@ -1,0 +1,129 @@
+// Package resources computes what the controller applies for an MCPServer. Each
+// function is pure: of the spec, and of what was observed or decided elsewhere.
+package resources
+
+import (
+	"fmt"
+	"net"
+	"path"
+	"strconv"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// Inputs is what the gateway's configuration depends on besides the spec.
+type Inputs struct {
+	// BackendPort is the number of the port that bindings.mcpObject.service.port
+	// stands for. It is not used for a backend of type URL.
+	BackendPort int32
+	// Directory is where the gateway finds its files: keys/keyset.json, and below
+	// upstreams/<name>, as far as they are referenced, client-secret and ca.crt.
+	Directory string
+	// ClientShards and GrantShards are how many shards exist. They are not used
+	// for a store of type Memory.
+	ClientShards, GrantShards int
+}
+
+// GatewayConfig is the configuration of the server's gateway. The server has the
+// schema's defaults and has passed its rules.
+func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
+	spec := &server.Spec
+	c := &config.Config{
+		Version:                config.Version,
+		ServerUID:              string(server.UID),
+		PublicURL:              spec.PublicURL,
+		KeysFile:               path.Join(in.Directory, "keys", "keyset.json"),
+		Backend:                backend(server, in),
+		Store:                  store(server, in),
+		Registration:           registration(&spec.OAuth.ClientRegistration),
+		AccessTokenTTLSeconds:  int64(spec.OAuth.AccessTokenTTLSeconds),
+		RefreshTokenTTLSeconds: int64(spec.OAuth.RefreshTokenTTLSeconds),
+		TrustedProxies:         spec.Gateway.TrustedProxies,
+		AllowedOrigins:         spec.Gateway.AllowedOrigins,
+	}
+	if tolerance := spec.OAuth.OutageToleranceSeconds; tolerance != nil {
+		c.OutageToleranceSeconds = int64(*tolerance)
+	}
+	for _, r := range spec.Routes {
+		c.Routes = append(c.Routes, route(&r))
+	}
+	for _, s := range spec.OAuth.Scopes {
+		c.Scopes = append(c.Scopes, config.Scope{Name: s.Name, Description: s.Description})
+	}
+	for _, u := range spec.Upstreams {
+		c.Upstreams = append(c.Upstreams, upstream(&u, path.Join(in.Directory, "upstreams", u.Name)))
+	}
+	if spec.Access != nil {
+		for _, r := range spec.Access.Rules {
+			c.AccessRules = append(c.AccessRules, config.AccessRule{Name: r.Name, Expression: r.Expression})
+		}
+	}
+	return c
+}
+
+func backend(server *v1alpha1.MCPServer, in Inputs) config.Backend {
+	object := &server.Spec.Bindings.MCPObject
+	if object.Type == v1alpha1.MCPObjectURL {
+		return config.Backend{URL: object.URL}
+	}
+	host := fmt.Sprintf("%s.%s.svc", object.Service.Name, server.Namespace)
+	return config.Backend{URL: "http://" + net.JoinHostPort(host, strconv.Itoa(int(in.BackendPort)))}
+}
+
+func store(server *v1alpha1.MCPServer, in Inputs) config.Store {
+	kv := &server.Spec.Bindings.OAuthKV
+	if kv.Type == v1alpha1.OAuthKVMemory {
+		return config.Store{Type: config.StoreMemory, Memory: &config.MemoryStore{}}
+	}
+	return config.Store{Type: config.StoreKubernetes, Kubernetes: &config.KubernetesStore{
+		Kind:         string(kv.Kubernetes.Kind),
+		Namespace:    server.Namespace,
+		Name:         gatewayName(server),
+		ClientShards: in.ClientShards,
+		GrantShards:  in.GrantShards,
+		Replicas:     int(server.Spec.Gateway.Replicas),
+	}}
+}
+
+// gatewayName is what the names of all that an MCPServer owns begin with.
+func gatewayName(server *v1alpha1.MCPServer) string { return server.Name + "-gateway" }
+
+func route(r *v1alpha1.Route) config.Route {
+	backendPath := r.BackendPath
+	if backendPath == "" {
+		backendPath = r.Path
+	}
+	return config.Route{
+		Name:           r.Name,
+		Path:           r.Path,
+		Transport:      string(r.Transport),
+		BackendPath:    backendPath,
+		RequiredScopes: r.RequiredScopes,
+	}
+}
+
+func registration(r *v1alpha1.ClientRegistration) config.Registration {
+	return config.Registration{
+		Enabled:          r.Policy == v1alpha1.PolicyEnabled,
+		TTLSeconds:       int64(r.TTLSeconds),
+		UnusedTTLSeconds: int64(r.UnusedTTLSeconds),
+		PublicClients:    r.PublicClients == v1alpha1.PermissionAllow,
+	}
+}
+
+// upstream finds the files of the upstream in directory.
+func upstream(u *v1alpha1.Upstream, directory string) config.Upstream {
+	c := &config.OIDCUpstream{
+		IssuerURL: u.OIDC.IssuerURL,
+		ClientID:  u.OIDC.ClientID,
+		Scopes:    u.OIDC.Scopes,
+	}
+	if u.OIDC.ClientSecretRef != nil {
+		c.ClientSecretFile = path.Join(directory, "client-secret")
+	}
+	if u.OIDC.CABundleRef != nil {
+		c.CABundleFile = path.Join(directory, "ca.crt")
+	}
+	return config.Upstream{Name: u.Name, Type: string(u.Type), OIDC: c}
+}
