@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vestibule.dev/vestibule/cmd/internal/devidp"
+	"vestibule.dev/vestibule/cmd/internal/weather"
+)
+
+func TestTheGoSDKGoesTheWholeWay(t *testing.T) {
+	l := start(t, sampleArgs(t)...)
+	for _, revision := range []string{"2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", ""} {
+		t.Run("revision "+revision, func(t *testing.T) {
+			c := newGoClient(t, revision)
+			c.connect(t, l, "alice")
+			c.forecast(t)
+			c.refresh(t)
+			c.forecast(t)
+			c.revoke(t)
+			if status := c.status(t, l); status != http.StatusUnauthorized {
+				t.Errorf("a revoked token gets %d", status)
+			}
+		})
+	}
+	noSecretIn(t, l)
+}
+
+// TestTheTypeScriptSDKGoesTheWholeWay runs hack/clients/typescript, which says
+// what it does.
+func TestTheTypeScriptSDKGoesTheWholeWay(t *testing.T) {
+	const dir = "../../hack/clients/typescript"
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "install.sh")).CombinedOutput(); err != nil {
+		t.Fatalf("installing the client: %v\n%s", err, out)
+	}
+	l := start(t, sampleArgs(t)...)
+	cmd := exec.CommandContext(t.Context(), "node", "flow.mjs", l.endpoint, "alice", l.passwords["alice"])
+	cmd.Dir = dir
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("the client fails: %v\n%s%s", err, stdout.String(), stderr.String())
+	}
+	if steps := strings.Count(stdout.String(), `"step"`); steps != 30 {
+		t.Errorf("the client took %d steps, not 10 for each of 3 ways to authenticate:\n%s", steps, stdout.String())
+	}
+	noSecretIn(t, l)
+}
+
+func TestWhoIsNotLetInLearnsIt(t *testing.T) {
+	l := start(t, sampleArgs(t)...)
+	p := newPerson(t, "mallory", l.passwords["mallory"])
+	client := register(t, l)
+	answer, err := p.login(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.Get("error") != "access_denied" || answer.Get("state") != "s" || answer.Has("code") {
+		t.Errorf("the client is told %v", answer)
+	}
+}
+
+// TestNothingIsOverriddenForOnesOwn runs a file that is meant for this machine,
+// with a backend and an upstream of the user's own.
+func TestNothingIsOverriddenForOnesOwn(t *testing.T) {
+	public := freeAddress(t)
+	backend := listenAndServe(t, weather.Handler())
+	idpListener, err := devidp.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer := "http://" + idpListener.Addr().String()
+	idp, err := devidp.New(issuer, devidp.Options{RedirectURIs: []string{"http://" + public + "/callback/own"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveOn(t, idpListener, idp)
+	id, secret := idp.Client()
+	file := filepath.Join(t.TempDir(), "own.yaml")
+	document := strings.NewReplacer("PUBLIC", public, "BACKEND", backend, "ISSUER", issuer, "CLIENT", id, "SECRET", secret).Replace(`
+apiVersion: mcp.vestibule.dev/v1alpha1
+kind: MCPServer
+metadata: {name: own}
+spec:
+  publicURL: http://PUBLIC
+  bindings:
+    mcpObject: {type: URL, url: http://BACKEND}
+    oauthKV: {type: Memory}
+  routes: [{name: mcp, path: /mcp}]
+  upstreams:
+  - name: own
+    type: OIDC
+    oidc: {issuerURL: ISSUER, clientID: CLIENT, clientSecretRef: {name: idp, key: secret}}
+  gateway: {replicas: 1}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: idp}
+stringData: {secret: SECRET}
+`)
+	if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := start(t, "-f", file, "-state", t.TempDir())
+	out := l.stdout.String()
+	if strings.Contains(out, "Otherwise than") || !strings.Contains(out, "Its client secret is that of the Secret idp in "+file) {
+		t.Errorf("the welcome says:\n%s", out)
+	}
+	for _, u := range idp.Users() {
+		l.passwords[u.Name] = u.Password
+	}
+	c := newGoClient(t, "")
+	c.connect(t, l, "bob")
+	c.forecast(t)
+	if strings.Contains(out, secret) {
+		t.Error("the welcome shows the client secret")
+	}
+}

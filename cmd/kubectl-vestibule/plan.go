@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/cmd/internal/manifest"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// plan is what a run makes of a file. It is a function of the file and the
+// flags alone.
+type plan struct {
+	// server is the MCPServer with what is overridden.
+	server *v1alpha1.MCPServer
+	// overridden says so, a field each.
+	overridden []override
+	// listen is where the gateway listens.
+	listen string
+	// demoBackend and devIdP say whether the run provides these itself.
+	demoBackend, devIdP bool
+}
+
+// override is one field that the run does not take from the file.
+type override struct{ field, value, why string }
+
+// inspectorOrigins are those of the page that MCP Inspector serves.
+var inspectorOrigins = []string{"http://localhost:6274", "http://127.0.0.1:6274"}
+
+// newPlan decides what the run has to provide: of a file that is meant for this
+// machine nothing, of one that is meant for a cluster what only a cluster has.
+// The demo backend's URL is set when it listens.
+func newPlan(m *manifest.Manifest, o options) (*plan, error) {
+	p := &plan{server: m.Server.DeepCopy()}
+	spec := &p.server.Spec
+	public, err := url.Parse(spec.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("spec.publicURL: %w", err)
+	}
+	if config.IsLoopback(public.Hostname()) {
+		if public.Scheme != "http" {
+			return nil, fmt.Errorf("spec.publicURL: %s would need a certificate; on this machine it must be http", spec.PublicURL)
+		}
+		p.listen = public.Host
+		if public.Port() == "" {
+			p.listen = net.JoinHostPort(public.Hostname(), "80")
+		}
+	} else {
+		if err := p.overridePublicURL(public, o); err != nil {
+			return nil, err
+		}
+		p.overrideUpstream(o)
+	}
+	if spec.Bindings.MCPObject.Type == v1alpha1.MCPObjectService {
+		p.demoBackend = true
+	}
+	if spec.Bindings.OAuthKV.Type != v1alpha1.OAuthKVMemory {
+		p.override("spec.bindings.oauthKV", "a file on this machine", "the objects of type "+string(spec.Bindings.OAuthKV.Type)+" are in a cluster")
+		spec.Bindings.OAuthKV = v1alpha1.OAuthKV{Type: v1alpha1.OAuthKVMemory}
+	}
+	if spec.Gateway.Replicas != 1 {
+		p.override("spec.gateway.replicas", "1", "it is this process")
+		spec.Gateway.Replicas = 1
+	}
+	return p, nil
+}
+
+func (p *plan) override(field, value, why string) {
+	p.overridden = append(p.overridden, override{field, value, why})
+}
+
+func (p *plan) overridePublicURL(public *url.URL, o options) error {
+	host, _, err := net.SplitHostPort(o.listen)
+	if err != nil || !config.IsLoopback(host) {
+		return fmt.Errorf("-listen %s: must be a loopback address with a port, such as 127.0.0.1:8788", o.listen)
+	}
+	spec := &p.server.Spec
+	p.listen = o.listen
+	local := "http://" + o.listen + public.Path
+	p.override("spec.publicURL", local, spec.PublicURL+" is not this machine")
+	spec.PublicURL = local
+	p.override("spec.gateway.allowedOrigins", "and "+inspectorOrigins[0], "MCP Inspector's page calls from there")
+	spec.Gateway.AllowedOrigins = append(spec.Gateway.AllowedOrigins, inspectorOrigins...)
+	return nil
+}
+
+// overrideUpstream puts the development identity provider in the place of one
+// that knows the gateway under another URL, and would not send anybody here.
+func (p *plan) overrideUpstream(o options) {
+	p.devIdP = true
+	u := &p.server.Spec.Upstreams[0]
+	issuer := "http://" + o.idpListen
+	field := fmt.Sprintf("spec.upstreams[%s].oidc", u.Name)
+	why := u.OIDC.IssuerURL + " would not send users here"
+	if u.OIDC.ClientSecretRef != nil {
+		why += fmt.Sprintf("; its Secret %s is not needed", u.OIDC.ClientSecretRef.Name)
+	}
+	p.override(field, "the development identity provider at "+issuer, why)
+	u.OIDC = &v1alpha1.OIDCUpstream{
+		IssuerURL: issuer, ClientID: "vestibule",
+		ClientSecretRef: &v1alpha1.KeyReference{Name: "development", Key: "client-secret"},
+		Scopes:          u.OIDC.Scopes,
+	}
+}
+
+// useBackend points the plan at the demo backend.
+func (p *plan) useBackend(addr string) {
+	object := &p.server.Spec.Bindings.MCPObject
+	p.override("spec.bindings.mcpObject", "a demo MCP server at http://"+addr,
+		fmt.Sprintf("the Service %s is in a cluster; for a server of your own: {type: URL, url: http://127.0.0.1:PORT}", object.Service.Name))
+	*object = v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://" + addr}
+}

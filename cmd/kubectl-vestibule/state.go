@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/cmd/internal/devidp"
+	"vestibule.dev/vestibule/cmd/internal/manifest"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// state is the directory that stands for the cluster's Secrets. Keys and records
+// stay there between runs; what the file brings is written for a run, and
+// removed after it.
+type state struct {
+	dir     string
+	written []string
+}
+
+// openState makes the directory and its keys, if they are not there, and gives
+// the server the UID that a cluster would have given it: the same in each run.
+func openState(dir string, server *v1alpha1.MCPServer) (*state, error) {
+	name := server.Namespace + "-" + server.Name
+	if dir == "" {
+		base := os.Getenv("XDG_STATE_HOME")
+		if base == "" {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return nil, fmt.Errorf("finding a place for keys and records (name one with -state): %w", err)
+			}
+			base = filepath.Join(home, ".local", "state")
+		}
+		dir = filepath.Join(base, "vestibule", name)
+	}
+	server.UID = types.UID("local/" + name)
+	d := &state{dir: dir}
+	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
+		return nil, fmt.Errorf("making a place for keys and records: %w", err)
+	}
+	if err := d.makeKeys(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *state) makeKeys() error {
+	path := filepath.Join(d.dir, "keys", "keyset.json")
+	keySet, err := config.NewKeySet(time.Now()).Marshal()
+	if err != nil {
+		return fmt.Errorf("making keys: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("making keys: %w", err)
+	}
+	_, err = f.Write(keySet)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("making keys: %w", err)
+	}
+	return nil
+}
+
+func (d *state) storeFile() string { return filepath.Join(d.dir, "store.db") }
+
+// writeReferences puts what the upstreams refer to where the configuration will
+// say that it is: from the file's Secrets and ConfigMaps, or from the
+// development identity provider.
+func (d *state) writeReferences(p *plan, m *manifest.Manifest, idp *devidp.Provider) error {
+	for _, u := range p.server.Spec.Upstreams {
+		if idp != nil {
+			_, secret := idp.Client()
+			if err := d.write(u.Name, "client-secret", []byte(secret)); err != nil {
+				return err
+			}
+			continue
+		}
+		if ref := u.OIDC.ClientSecretRef; ref != nil {
+			value, err := m.SecretKey(*ref)
+			if err != nil {
+				return fmt.Errorf("spec.upstreams[%s].oidc.clientSecretRef: %w; add it to the file behind a line with ---", u.Name, err)
+			}
+			if err := d.write(u.Name, "client-secret", value); err != nil {
+				return err
+			}
+		}
+		if ref := u.OIDC.CABundleRef; ref != nil {
+			value, err := m.ConfigMapKey(*ref)
+			if err != nil {
+				return fmt.Errorf("spec.upstreams[%s].oidc.caBundleRef: %w; add it to the file behind a line with ---", u.Name, err)
+			}
+			if err := d.write(u.Name, "ca.crt", value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *state) write(upstream, name string, value []byte) error {
+	path := filepath.Join(d.dir, "upstreams", upstream, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("writing what the upstream %s refers to: %w", upstream, err)
+	}
+	if err := os.WriteFile(path, value, 0o600); err != nil {
+		return fmt.Errorf("writing what the upstream %s refers to: %w", upstream, err)
+	}
+	d.written = append(d.written, path)
+	return nil
+}
+
+// close removes what was written for this run.
+func (d *state) close() error {
+	var errs []error
+	for _, path := range d.written {
+		errs = append(errs, os.Remove(path))
+	}
+	return errors.Join(errs...)
+}
