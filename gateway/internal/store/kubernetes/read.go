@@ -25,7 +25,7 @@ func (s *shard) read(ctx context.Context) (*object, error) {
 	r := s.nextRead
 	if !s.reading {
 		s.reading = true
-		go s.readAll()
+		go s.readAll() //nolint:contextcheck,gosec // the read is also that of others
 	}
 	s.readMu.Unlock()
 

@@ -98,7 +98,7 @@ func New(o Options) (*Store, error) {
 		for n := range part.count {
 			s.shards[kind] = append(s.shards[kind], &shard{
 				kind:    kind,
-				part:    uint16(n), //nolint:gosec // at most 65535
+				part:    uint16(n),
 				name:    fmt.Sprintf("%s-%s-%d", o.Name, part.name, n),
 				api:     api,
 				budget:  b,
@@ -121,7 +121,8 @@ func (s *Store) NewID(kind store.Kind) (store.ID, error) {
 	}
 	pick := func() (*shard, int) {
 		sh := shards[rand.IntN(len(shards))] //nolint:gosec // not a secret
-		return sh, sh.bytes()
+		n := sh.bytes()
+		return sh, n
 	}
 	first, size := pick()
 	if second, n := pick(); n < size {
@@ -207,7 +208,7 @@ func (s *Store) sweep(ctx context.Context) {
 		}
 		for _, shards := range s.shards {
 			for _, sh := range shards {
-				sh.sweep()
+				sh.sweep() //nolint:contextcheck // a patch under way is not given up
 			}
 		}
 	}

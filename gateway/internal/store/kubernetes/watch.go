@@ -20,11 +20,13 @@ const (
 // the break was, and the copy is known to be good as soon as it is connected.
 func (s *shard) watch(ctx context.Context) {
 	for failures := 0; ; {
+		began := time.Now()
 		caughtUp, err := s.follow(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if caughtUp {
+		// One that begins well and ends at once, again and again, is as costly.
+		if caughtUp && time.Since(began) > watchStart {
 			failures = 0
 		}
 		failures++

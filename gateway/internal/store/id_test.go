@@ -1,0 +1,57 @@
+package store
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAnIDHasOneSpelling(t *testing.T) {
+	id := NewID(0x0102)
+	if id.Part() != 0x0102 {
+		t.Errorf("the id is in part %#x, want 0x0102", id.Part())
+	}
+	text := id.String()
+	if back, err := ParseID(text); err != nil || back != id {
+		t.Errorf("id %s is read back as %s, %v", id, back, err)
+	}
+	for name, other := range map[string]string{
+		"empty":        "",
+		"too short":    text[:23],
+		"too long":     text + "A",
+		"padded":       text[:23] + "=",
+		"a line break": text[:23] + "\n",
+		"standard":     strings.Repeat("+", 24),
+		"not base64":   strings.Repeat("!", 24),
+	} {
+		if _, err := ParseID(other); err == nil {
+			t.Errorf("%s: %q is taken for an id", name, other)
+		}
+	}
+}
+
+func TestHeader(t *testing.T) {
+	for name, at := range map[string]time.Time{
+		"today":           time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		"after 32 bits":   time.Date(2150, 1, 1, 0, 0, 0, 0, time.UTC),
+		"when time began": time.Unix(0, 0),
+	} {
+		value := append(AppendHeader(nil, at), "sealed"...)
+		if got, ok := Expires(value); !ok || !got.Equal(at) {
+			t.Errorf("%s: expires %v, %v, want %v", name, got, ok, at)
+		}
+	}
+	if got, ok := Expires(AppendHeader(nil, time.Time{})); !ok || got.After(time.Unix(0, 0)) {
+		t.Errorf("no time: expires %v, %v, want that it has expired", got, ok)
+	}
+	for name, value := range map[string][]byte{
+		"none":              nil,
+		"cut off":           AppendHeader(nil, time.Now())[:HeaderLen-1],
+		"a later version":   {2, 0, 0, 0, 0, 0, 0},
+		"an unknown header": []byte("unknown"),
+	} {
+		if _, ok := Expires(value); ok {
+			t.Errorf("%s: there is a time of expiry", name)
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/hack/testenv"
+)
+
+var (
+	env   *testenv.Env
+	admin client.Client
+)
+
+func TestMain(m *testing.M) {
+	run := run
+	if os.Getenv(replicaEnv) != "" {
+		run = serveReplica
+	}
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	env, err = testenv.Start(testenv.Options{})
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, env.Stop()) }()
+	admin, err = client.New(env.Config, client.Options{})
+	if err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+const (
+	shards = 2 // of each kind of record
+	// patience bounds what takes milliseconds on an idle machine.
+	patience = 20 * time.Second
+)
+
+// cluster is the objects of one store, and a service account with the gateway's
+// role, which is all that the stores under test connect with.
+type cluster struct {
+	namespace, kind string
+	account         *rest.Config
+}
+
+var resources = map[string]string{"Secret": "secrets", "ConfigMap": "configmaps"}
+
+var namespaces atomic.Int64
+
+// newCluster makes what the controller makes for a gateway.
+func newCluster(t *testing.T, kind string) cluster {
+	t.Helper()
+	c := cluster{namespace: fmt.Sprintf("store-%d", namespaces.Add(1)), kind: kind}
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.namespace}})
+	var names []string
+	for n := range shards {
+		names = append(names, c.shard(store.Client, n), c.shard(store.Grant, n))
+	}
+	for _, name := range names {
+		c.createShard(t, name)
+	}
+	meta := metav1.ObjectMeta{Namespace: c.namespace, Name: "gateway"}
+	create(t, &corev1.ServiceAccount{ObjectMeta: meta})
+	create(t, &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{
+		APIGroups: []string{""}, Resources: []string{resources[kind]}, ResourceNames: names,
+		Verbs: []string{"get", "watch", "patch"},
+	}}})
+	create(t, &rbacv1.RoleBinding{
+		ObjectMeta: meta,
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: c.namespace, Name: "gateway"}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "gateway"},
+	})
+	var err error
+	if c.account, err = env.ServiceAccount(t.Context(), c.namespace, "gateway"); err != nil {
+		t.Fatal(err)
+	}
+	s := c.open(t, nil)
+	eventually(t, "the role is in force", func() bool {
+		_, err := s.Get(t.Context(), store.Grant, store.NewID(0))
+		return errors.Is(err, store.ErrNotFound)
+	})
+	return c
+}
+
+func (c cluster) shard(kind store.Kind, n int) string { return fmt.Sprintf("weather-%ss-%d", kind, n) }
+
+func (c cluster) object(name string) client.Object {
+	meta := metav1.ObjectMeta{Namespace: c.namespace, Name: name}
+	if c.kind == "Secret" {
+		return &corev1.Secret{ObjectMeta: meta}
+	}
+	return &corev1.ConfigMap{ObjectMeta: meta}
+}
+
+func (c cluster) createShard(t *testing.T, name string) {
+	t.Helper()
+	object := c.object(name)
+	control := map[string][]byte{"_shard": []byte("1")}
+	switch o := object.(type) {
+	case *corev1.Secret:
+		o.Type, o.Data = "mcp.vestibule.dev/store", control
+	case *corev1.ConfigMap:
+		o.BinaryData = control
+	}
+	create(t, object)
+	// Kept up for each key of each write, these fields would outweigh the records.
+	untrack := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"replace","path":"/metadata/managedFields","value":[{}]}]`))
+	if err := admin.Patch(t.Context(), object, untrack); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func create(t *testing.T, object client.Object) {
+	t.Helper()
+	if err := admin.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// options are those of a replica whose way to the API server is l.
+func (c cluster) options(l *link) Options {
+	o := Options{
+		REST: c.account, Namespace: c.namespace, Name: "weather", Kind: c.kind,
+		ClientShards: shards, GrantShards: shards, Replicas: 2, SweepEvery: 50 * time.Millisecond,
+	}
+	if l != nil {
+		o.WrapTransport = l.wrap
+	}
+	return o
+}
+
+// open connects a replica; l may be nil.
+func (c cluster) open(t *testing.T, l *link) *Store {
+	t.Helper()
+	return openWith(t, c.options(l))
+}
+
+func openWith(t *testing.T, o Options) *Store {
+	t.Helper()
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// start runs a replica until the test ends, and waits until it is synced.
+func start(t *testing.T, s *Store, observe store.Observer) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, observe) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-s.Synced():
+	case <-time.After(patience):
+		t.Fatal("the store does not sync")
+	}
+}
+
+func ignore(store.Kind, store.ID, []byte) {}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not so: %s", what)
+		}
+	}
+}
+
+var values atomic.Int64
+
+// newValue returns a value that has this text, and no other has.
+func newValue(text string) []byte {
+	return fmt.Appendf(store.AppendHeader(nil, time.Now().Add(time.Hour)), "%d %s", values.Add(1), text)
+}
+
+// createRecord makes a grant in the first shard, which must succeed.
+func createRecord(t *testing.T, s *Store) (store.ID, []byte) {
+	t.Helper()
+	id, value := store.NewID(0), newValue("first")
+	if err := s.CompareAndSwap(t.Context(), store.Grant, id, nil, value); err != nil {
+		t.Fatal(err)
+	}
+	return id, value
+}
+
+// status is an error as the API server answers it.
+func status(req *http.Request, code int, s metav1.Status) *http.Response {
+	s.Status, s.Code = metav1.StatusFailure, int32(code)
+	body, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return response(req, code, body)
+}
