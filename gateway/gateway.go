@@ -21,7 +21,6 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/source"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
-	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // Options are what a configuration does not say. The zero value is a pod's.
@@ -29,6 +28,9 @@ type Options struct {
 	// Kubeconfig is the path of the kubeconfig for a Kubernetes store; unset, the
 	// pod's service account is used.
 	Kubeconfig string
+	// PodUID and ConfigName are, in a cluster, the key of the gateway's report,
+	// and the configuration that it reports to run with.
+	PodUID, ConfigName string
 	// Log is where logs and audit lines go; unset, slog.Default().
 	Log *slog.Logger
 
@@ -47,7 +49,10 @@ type Gateway struct {
 	store   store.Store
 	clients *clients.Service
 	grants  *grants.Service
+	rules   *inForce
 	handler http.Handler
+	// companion is what else runs in a cluster; nil outside of one.
+	companion *companion
 
 	// draining is done when streams are to end.
 	draining context.Context //nolint:containedctx // the gateway's own life
@@ -67,10 +72,15 @@ func New(cfg *config.Config, set *config.KeySet, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{log: o.Log, store: p.store, clients: p.clients, grants: p.grants}
+	g := &Gateway{log: o.Log, store: p.store, clients: p.clients, grants: p.grants, rules: p.rules}
 	g.draining, g.drain = context.WithCancel(context.Background())
 	if g.handler, err = p.router(g.draining); err != nil {
 		return nil, err
+	}
+	if cfg.Cluster != nil {
+		if g.companion, err = p.newCompanion(o); err != nil {
+			return nil, err
+		}
 	}
 	return g, nil
 }
@@ -110,7 +120,7 @@ type parts struct {
 	log      *slog.Logger
 	ring     *keys.Ring
 	store    store.Store
-	access   *policy.Access
+	rules    *inForce
 	sources  *source.Resolver
 	audit    *audit.Log
 	clients  *clients.Service
@@ -119,7 +129,7 @@ type parts struct {
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
-	p := &parts{cfg: cfg, now: o.Now, log: o.Log, store: o.Store}
+	p := &parts{cfg: cfg, now: o.Now, log: o.Log, store: o.Store, rules: newInForce()}
 	var err error
 	if p.url, err = url.Parse(cfg.PublicURL); err != nil {
 		return nil, fmt.Errorf("publicURL: %w", err)
@@ -127,8 +137,12 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 	if p.ring, err = keys.NewRing(set); err != nil {
 		return nil, err
 	}
-	if p.access, err = policy.CompileAccess(cfg.AccessRules); err != nil {
-		return nil, err
+	if cfg.Cluster == nil {
+		compiled, err := compileRules(cfg.PublicURL, &cfg.Rules)
+		if err != nil {
+			return nil, err
+		}
+		p.rules.set(compiled)
 	}
 	if p.sources, err = source.NewResolver(cfg.TrustedProxies); err != nil {
 		return nil, err
@@ -154,14 +168,14 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		Allowed:        p.allowed,
 		UpstreamIssuer: p.upstreamIssuer,
 		PublicURL:      cfg.PublicURL,
-		Scopes:         append(p.scopes(), oauth.ScopeOfflineAccess),
+		Scopes:         func() oauth.Scopes { return p.scopes().With(oauth.Scopes{oauth.ScopeOfflineAccess}) },
 		Now:            o.Now, Log: o.Log,
 	})
 	return p, nil
 }
 
 func (p *parts) allowed(claims map[string]any) bool {
-	_, ok := p.access.Allowed(claims)
+	_, ok := p.rules.get().access.Allowed(claims)
 	return ok
 }
 
@@ -172,11 +186,4 @@ func (p *parts) upstreamIssuer(name string) string {
 	return ""
 }
 
-// scopes are the configured ones.
-func (p *parts) scopes() oauth.Scopes {
-	var names oauth.Scopes
-	for _, s := range p.cfg.Scopes {
-		names = append(names, s.Name)
-	}
-	return names
-}
+func (p *parts) scopes() oauth.Scopes { return p.rules.get().scopes }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/apiserver"
 	"vestibule.dev/vestibule/gateway/internal/gatewaytest"
 	"vestibule.dev/vestibule/gateway/internal/grants"
 	"vestibule.dev/vestibule/gateway/internal/keys"
@@ -176,7 +177,7 @@ func dumpShards(t *testing.T, c client.Client, namespace string, secrets *gatewa
 // seedGrants fills the store with grants of other users.
 func seedGrants(t *testing.T, kubeconfig string, s *gatewaytest.Server) {
 	t.Helper()
-	cfg, err := kubernetes.Connect(kubeconfig)
+	cfg, err := apiserver.Connect(kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func seedGrants(t *testing.T, kubeconfig string, s *gatewaytest.Server) {
 	service := grants.New(grants.Options{
 		Store: shards, Ring: ring, ServerUID: s.Config.ServerUID, FreshFor: time.Minute,
 		RefreshTokenTTL: s.Config.RefreshTokenTTL(), AccessTokenTTL: s.Config.AccessTokenTTL(),
-		Scopes: oauth.Scopes{}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Scopes: func() oauth.Scopes { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Allowed:        func(map[string]any) bool { return true },
 		UpstreamIssuer: func(string) string { return s.IdP.URL },
 	})

@@ -50,11 +50,7 @@ func (p *parts) router(draining context.Context) (http.Handler, error) {
 	mux.Handle(prefix+register.Path, cors.Anyone(postOnly, p.register().ServeHTTP))
 	mux.Handle(prefix+token.Path, cors.Anyone(postOnly, p.token().ServeHTTP))
 	mux.Handle(prefix+revoke.Path, cors.Anyone(postOnly, p.revoke().ServeHTTP))
-	documents, err := p.metadata().Documents()
-	if err != nil {
-		return nil, err
-	}
-	for path, document := range documents {
+	for path, document := range p.metadata().Documents() {
 		mux.Handle(path, document)
 	}
 	transport := proxy.NewTransport()
@@ -67,7 +63,7 @@ func (p *parts) router(draining context.Context) (http.Handler, error) {
 		mux.Handle(prefix+r.Path+"/", h)
 	}
 	mux.HandleFunc("/", notFound)
-	return plainPaths(mux), nil
+	return plainPaths(p.rules.guard(mux)), nil
 }
 
 // only lets requests with one method through: a page of another origin may
@@ -119,25 +115,17 @@ func (p *parts) authorize() *authorize.Handler {
 	for _, r := range p.cfg.Routes {
 		resources = append(resources, authorize.Resource{URL: metadata.ResourceURL(p.cfg.PublicURL, r.Path), Default: p.suggested(r)})
 	}
-	var scopes []pages.Scope
-	for _, s := range p.cfg.Scopes {
-		scopes = append(scopes, pages.Scope{Name: s.Name, Description: s.Description})
-	}
 	return authorize.New(authorize.Options{
 		PublicURL: p.cfg.PublicURL, ServerUID: p.cfg.ServerUID,
-		Resources: resources, Scopes: scopes,
+		Resources: resources, Scopes: func() []pages.Scope { return p.rules.get().described },
 		Clients: p.clients, Grants: p.grants, Upstream: p.upstream,
-		Allowed: p.access.Allowed, Ring: p.ring, Audit: p.audit, Log: p.log, Now: p.now,
+		Allowed: func(claims map[string]any) (string, bool) { return p.rules.get().access.Allowed(claims) },
+		Ring:    p.ring, Audit: p.audit, Log: p.log, Now: p.now,
 	})
 }
 
-// suggested are the scopes for a client that does not say what it wants: what
-// the route needs, or all there are for one that needs none.
-func (p *parts) suggested(r config.Route) oauth.Scopes {
-	if len(r.RequiredScopes) > 0 {
-		return r.RequiredScopes
-	}
-	return p.scopes()
+func (p *parts) suggested(r config.Route) func() oauth.Scopes {
+	return func() oauth.Scopes { return p.rules.get().suggested(r.Name) }
 }
 
 func (p *parts) register() *register.Handler {
@@ -158,7 +146,7 @@ func (p *parts) revoke() *revoke.Handler {
 
 func (p *parts) metadata() metadata.Server {
 	s := metadata.Server{
-		PublicURL: p.cfg.PublicURL, Scopes: p.scopes(),
+		PublicURL: p.cfg.PublicURL, Scopes: p.scopes,
 		Registration: p.cfg.Registration.Enabled, PublicClients: p.cfg.Registration.PublicClients,
 		Authorize: authorize.PathAuthorize, Token: token.Path, Register: register.Path, Revoke: revoke.Path,
 	}
@@ -177,9 +165,10 @@ func (p *parts) proxy(draining context.Context, r config.Route, transport http.R
 		PublicURL: p.url, Path: r.Path,
 		Resource:         metadata.ResourceURL(p.cfg.PublicURL, r.Path),
 		ResourceMetadata: metadata.ResourceMetadataURL(p.cfg.PublicURL, r.Path),
-		Required:         r.RequiredScopes, Suggested: p.suggested(r),
-		Backend: backend, Transport: transport,
-		Origins: cors.NewOrigins(p.cfg.PublicURL, p.cfg.AllowedOrigins), Sources: p.sources,
+		Required:         func() oauth.Scopes { return p.rules.get().required[r.Name] },
+		Suggested:        p.suggested(r),
+		Backend:          backend, Transport: transport,
+		Origins: func() cors.Origins { return p.rules.get().origins }, Sources: p.sources,
 		Checker:  p.grants,
 		Sessions: seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},
 		Draining: draining, Audit: p.audit, Log: p.log,

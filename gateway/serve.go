@@ -34,6 +34,9 @@ func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing 
 	defer stopWatching()
 	failed := make(chan error, 3)
 	go func() { failed <- g.Watch(watching) }()
+	if g.companion != nil {
+		go g.companion.run(watching)
+	}
 
 	stopping := &atomic.Bool{}
 	servers := []*http.Server{g.serve(public, g.handler, failed)}
@@ -89,11 +92,13 @@ func (g *Gateway) probes(stopping *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-g.Synced():
-		default:
-			http.Error(w, "the store was not read yet", http.StatusServiceUnavailable)
-			return
+		for what, done := range map[string]<-chan struct{}{"store": g.Synced(), "policy": g.rules.loaded} {
+			select {
+			case <-done:
+			default:
+				http.Error(w, "the "+what+" was not read yet", http.StatusServiceUnavailable)
+				return
+			}
 		}
 		if stopping.Load() {
 			http.Error(w, "stopping", http.StatusServiceUnavailable)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/apiserver"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/store/kubernetes"
 	"vestibule.dev/vestibule/gateway/internal/store/memory"
@@ -23,7 +24,7 @@ func openStore(cfg *config.Config, o Options) (store.Store, error) {
 		}
 		return memory.Open(memory.Options{File: file, Now: o.Now})
 	}
-	rest, err := kubernetes.Connect(o.Kubeconfig)
+	rest, err := apiserver.Connect(o.Kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}

@@ -1,7 +1,7 @@
 package gateway_test
 
 import (
-	"encoding/base64"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -35,7 +35,9 @@ func TestBadRedemptions(t *testing.T) { // A50, A53
 	set := func(name string, values ...string) func(url.Values) {
 		return func(p url.Values) { p[name] = values }
 	}
+	gw.IdP.LoginAs("bob", nil) // so that alice's many grants do not end this one
 	other := client.Redeem(t, client.Login(t))
+	gw.IdP.LoginAs("alice", nil)
 	for _, row := range []struct {
 		name   string
 		edit   func(url.Values)
@@ -181,11 +183,11 @@ func TestBadRefreshes(t *testing.T) { // A55, A57
 		t.Errorf("the access token of the grant gets %d: %s", a.Status, a.Body)
 	}
 	next := client.Refresh(t, tokens.Refresh)
-	if next.Scope != "read" || next.ExpiresIn != 3600 { // A54, A55
-		t.Errorf("a refresh gets %+v", next)
+	if next.Scope != "read" { // A55: no scope means the same scope
+		t.Errorf("a refresh gets the scope %q", next.Scope)
 	}
 	gw.Clock.Advance(30 * 24 * time.Hour)
-	client.Token(t, gatewaytest.RefreshParams(next.Refresh)).Fails(t, 401, "invalid_client") // it had lapsed as well
+	client.Token(t, gatewaytest.RefreshParams(next.Refresh)).Fails(t, 400, "invalid_grant")
 }
 
 func TestTheStoreIsAwayAtTheTokenEndpoint(t *testing.T) { // A56
@@ -222,7 +224,8 @@ func TestTokenAnswers(t *testing.T) { // A54, A50
 	a := client.Token(t, gatewaytest.RedeemParams(client.Login(t)))
 	client.Tokens(t, a)
 	v := a.JSON(t)
-	if v["token_type"] != "Bearer" || v["expires_in"] != 3600.0 || strings.Contains(a.Body, "null") || strings.Contains(a.Body, `""`) {
+	lasts, _ := v["expires_in"].(float64)
+	if v["token_type"] != "Bearer" || lasts < 3590 || lasts > 3600 || lasts != math.Trunc(lasts) || strings.Contains(a.Body, "null") || strings.Contains(a.Body, `""`) {
 		t.Errorf("the answer is %s", a.Body)
 	}
 	for name, want := range map[string]string{
@@ -232,8 +235,4 @@ func TestTokenAnswers(t *testing.T) { // A54, A50
 			t.Errorf("the answer has %s %q", name, got)
 		}
 	}
-}
-
-func basic(id, secret string) string {
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
 }

@@ -38,15 +38,27 @@ type Config struct {
 	// OutageToleranceSeconds is how long tokens that are already known stay
 	// good while the store cannot be reached.
 	OutageToleranceSeconds int64 `json:"outageToleranceSeconds"`
-	// Scopes are the scopes that can be granted.
-	Scopes []Scope `json:"scopes,omitempty"`
 	// Upstreams are the identity providers to log in with. At least one.
 	Upstreams []Upstream `json:"upstreams"`
+	// TrustedProxies are CIDRs whose X-Forwarded-For is believed.
+	TrustedProxies []string `json:"trustedProxies,omitempty"`
+	// Rules are in this document where they change only with it. Otherwise they are
+	// empty, and in the Policy.
+	Rules
+	// Cluster is set in a cluster, and then the Rules are in the Policy.
+	Cluster *Cluster `json:"cluster,omitempty"`
+}
+
+// Rules are what can change while a gateway runs.
+type Rules struct {
+	// Scopes are the scopes that can be granted.
+	Scopes []Scope `json:"scopes,omitempty"`
 	// AccessRules say who may have a grant: anyone for whom one rule is true.
 	// Without rules, everyone whom the upstream lets in.
 	AccessRules []AccessRule `json:"accessRules,omitempty"`
-	// TrustedProxies are CIDRs whose X-Forwarded-For is believed.
-	TrustedProxies []string `json:"trustedProxies,omitempty"`
+	// RequiredScopes are, by the name of the route, the scopes that must all be in
+	// a token for any request on it.
+	RequiredScopes map[string][]string `json:"requiredScopes,omitempty"`
 	// AllowedOrigins are the origins, besides that of PublicURL, from which
 	// browsers may call the protected routes.
 	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
@@ -104,8 +116,6 @@ type Route struct {
 	Transport string `json:"transport"`
 	// BackendPath is where the backend serves this route.
 	BackendPath string `json:"backendPath"`
-	// RequiredScopes must all be in a token for any request on this route.
-	RequiredScopes []string `json:"requiredScopes,omitempty"`
 }
 
 // TransportStreamableHTTP is the transport of MCP revisions from 2025-03-26.

@@ -20,18 +20,21 @@ func good() *Config {
 			Kind: "Secret", Namespace: "demo", Name: "weather-gateway", ClientShards: 4, GrantShards: 16, Replicas: 2,
 		}},
 		Routes: []Route{
-			{Name: "mcp", Path: "/mcp", Transport: TransportStreamableHTTP, BackendPath: "/mcp", RequiredScopes: []string{"weather:read"}},
+			{Name: "mcp", Path: "/mcp", Transport: TransportStreamableHTTP, BackendPath: "/mcp"},
 			{Name: "admin", Path: "/admin/mcp", Transport: TransportStreamableHTTP, BackendPath: "/admin"},
 		},
 		Registration:          Registration{Enabled: true, TTLSeconds: 7776000, UnusedTTLSeconds: 86400, PublicClients: true},
 		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 2592000, OutageToleranceSeconds: 600,
-		Scopes: []Scope{{Name: "weather:read", Description: "Read the forecast"}},
 		Upstreams: []Upstream{{Name: "corp", Type: UpstreamOIDC, OIDC: &OIDCUpstream{
 			IssuerURL: "https://idp.example.com", ClientID: "vestibule", ClientSecretFile: "/etc/secret", Scopes: []string{"email"},
 		}}},
-		AccessRules:    []AccessRule{{Name: "staff", Expression: "claims.email_verified"}},
 		TrustedProxies: []string{"10.0.0.0/8", "fd00::/8"},
-		AllowedOrigins: []string{"https://claude.ai"},
+		Rules: Rules{
+			Scopes:         []Scope{{Name: "weather:read", Description: "Read the forecast"}},
+			AccessRules:    []AccessRule{{Name: "staff", Expression: "claims.email_verified"}},
+			RequiredScopes: map[string][]string{"mcp": {"weather:read"}},
+			AllowedOrigins: []string{"https://claude.ai"},
+		},
 	}
 }
 
@@ -170,10 +173,11 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{func(c *Config) { c.Routes[0].Path = "/token" }, "routes[0].path: is the gateway's own"},
 		{func(c *Config) { c.Routes[0].Path = "/.well-known/mcp" }, "routes[0].path: is the gateway's own"},
 		{func(c *Config) { c.Routes[0].Path = "/tokens" }, ""},
+		{func(c *Config) { c.Routes[1].Name = "mcp" }, "routes[1].name: must be set, and to a name of its own"},
 		{func(c *Config) { c.Routes[1].Path = "/mcp" }, "routes[1].path: stands twice"},
 		{func(c *Config) { c.Routes[1].BackendPath = "" }, "routes[1].backendPath: must begin with a slash"},
 		{func(c *Config) { c.Routes[1].Transport = "SSE" }, "routes[1].transport: must be StreamableHTTP"},
-		{func(c *Config) { c.Scopes = nil }, "routes[0].requiredScopes: names weather:read, which is not in scopes"},
+		{func(c *Config) { c.Scopes = nil }, "requiredScopes[mcp]: names weather:read, which is not in scopes"},
 
 		{func(c *Config) { c.Scopes = append(c.Scopes, Scope{Name: `a"b`}) }, "scopes[1].name: must be a scope token (RFC 6749 section 3.3)"},
 
@@ -194,6 +198,11 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{func(c *Config) { c.Upstreams[0].OIDC.ClientID = "" }, "upstreams[0].oidc.clientID: must be set"},
 
 		{func(c *Config) { c.TrustedProxies[1] = "10.0.0.1" }, "trustedProxies[1]: must be a CIDR such as 10.0.0.0/8"},
+		{func(c *Config) {
+			c.Rules, c.Cluster = Rules{}, &Cluster{Namespace: "demo", Policy: "weather-gateway-policy", Report: "weather-gateway-report"}
+		}, ""},
+		{func(c *Config) { c.Cluster = &Cluster{Namespace: "demo", Policy: "p", Report: "r"} }, "cluster: must not be set together with rules, which are in the policy then"},
+		{func(c *Config) { c.Rules, c.Cluster = Rules{}, &Cluster{Namespace: "demo"} }, "cluster: namespace, policy and report must be set"},
 		{func(c *Config) { c.ServerUID, c.KeysFile = "", "" }, "serverUID: must be set\nkeysFile: must be set"},
 	} {
 		doc := good()

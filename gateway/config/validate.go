@@ -3,10 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -25,8 +27,11 @@ func (c *Config) Validate() error {
 	v.check(c.Registration.TTLSeconds > 0, "registration.ttlSeconds", "must be positive")
 	v.check(c.Registration.UnusedTTLSeconds > 0, "registration.unusedTTLSeconds", "must be positive")
 	v.upstreams(c.Upstreams)
-	for i, s := range c.Scopes {
-		v.check(scopeToken.MatchString(s.Name), fmt.Sprintf("scopes[%d].name", i), "must be a scope token (RFC 6749 section 3.3)")
+	v.rules(&c.Rules)
+	if c.Cluster != nil {
+		v.check(c.Cluster.Namespace != "" && c.Cluster.Policy != "" && c.Cluster.Report != "", "cluster", "namespace, policy and report must be set")
+		v.check(c.Scopes == nil && c.AccessRules == nil && c.RequiredScopes == nil && c.AllowedOrigins == nil,
+			"cluster", "must not be set together with rules, which are in the policy then")
 	}
 	for i, cidr := range c.TrustedProxies {
 		_, err := netip.ParsePrefix(cidr)
@@ -94,10 +99,7 @@ func (v *validator) store(s *Store) {
 
 func (v *validator) routes(c *Config) {
 	v.check(len(c.Routes) > 0, "routes", "must not be empty")
-	known, paths := map[string]bool{}, map[string]bool{}
-	for _, s := range c.Scopes {
-		known[s.Name] = true
-	}
+	paths, names := map[string]bool{}, map[string]bool{}
 	for i, r := range c.Routes {
 		field := fmt.Sprintf("routes[%d]", i)
 		v.check(isPlainPath(r.Path), field+".path", "must begin with a slash and not end in one, and have plain characters only")
@@ -105,9 +107,22 @@ func (v *validator) routes(c *Config) {
 		v.check(strings.HasPrefix(r.BackendPath, "/"), field+".backendPath", "must begin with a slash")
 		v.check(r.Transport == TransportStreamableHTTP, field+".transport", "must be "+TransportStreamableHTTP)
 		v.check(!paths[r.Path], field+".path", "stands twice")
-		paths[r.Path] = true
-		for _, s := range r.RequiredScopes {
-			v.check(known[s], field+".requiredScopes", "names "+s+", which is not in scopes")
+		v.check(r.Name != "" && !names[r.Name], field+".name", "must be set, and to a name of its own")
+		paths[r.Path], names[r.Name] = true, true
+	}
+}
+
+// rules checks rules by themselves. A route that they name but that does not
+// exist does no harm: the two documents may change one after the other.
+func (v *validator) rules(r *Rules) {
+	known := map[string]bool{}
+	for i, s := range r.Scopes {
+		v.check(scopeToken.MatchString(s.Name), fmt.Sprintf("scopes[%d].name", i), "must be a scope token (RFC 6749 section 3.3)")
+		known[s.Name] = true
+	}
+	for _, route := range slices.Sorted(maps.Keys(r.RequiredScopes)) {
+		for _, s := range r.RequiredScopes[route] {
+			v.check(known[s], "requiredScopes["+route+"]", "names "+s+", which is not in scopes")
 		}
 	}
 }

@@ -23,6 +23,9 @@ type Inputs struct {
 	// ClientShards and GrantShards are how many shards exist. They are not used
 	// for a store of type Memory.
 	ClientShards, GrantShards int
+	// Cluster names what the gateway shares with its controller. Unset, there is
+	// no controller, and the policy is part of the configuration.
+	Cluster *config.Cluster
 }
 
 // GatewayConfig is the configuration of the server's gateway. The server has the
@@ -40,7 +43,6 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 		AccessTokenTTLSeconds:  int64(spec.OAuth.AccessTokenTTLSeconds),
 		RefreshTokenTTLSeconds: int64(spec.OAuth.RefreshTokenTTLSeconds),
 		TrustedProxies:         spec.Gateway.TrustedProxies,
-		AllowedOrigins:         spec.Gateway.AllowedOrigins,
 	}
 	if tolerance := spec.OAuth.OutageToleranceSeconds; tolerance != nil {
 		c.OutageToleranceSeconds = int64(*tolerance)
@@ -48,18 +50,45 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 	for _, r := range spec.Routes {
 		c.Routes = append(c.Routes, route(&r))
 	}
-	for _, s := range spec.OAuth.Scopes {
-		c.Scopes = append(c.Scopes, config.Scope{Name: s.Name, Description: s.Description})
-	}
 	for _, u := range spec.Upstreams {
 		c.Upstreams = append(c.Upstreams, upstream(&u, path.Join(in.Directory, "upstreams", u.Name)))
 	}
-	if spec.Access != nil {
-		for _, r := range spec.Access.Rules {
-			c.AccessRules = append(c.AccessRules, config.AccessRule{Name: r.Name, Expression: r.Expression})
-		}
+	c.Cluster = in.Cluster
+	if in.Cluster == nil {
+		c.Rules = GatewayPolicy(server).Rules
 	}
 	return c
+}
+
+// GatewayPolicy is what may change while the server's gateways run. Nothing of it
+// is in the configuration of a gateway in a cluster, which would roll for it.
+func GatewayPolicy(server *v1alpha1.MCPServer) *config.Policy {
+	spec := &server.Spec
+	p := &config.Policy{Version: config.Version}
+	p.AllowedOrigins = spec.Gateway.AllowedOrigins
+	for _, s := range spec.OAuth.Scopes {
+		p.Scopes = append(p.Scopes, config.Scope{Name: s.Name, Description: s.Description})
+	}
+	if spec.Access != nil {
+		for _, r := range spec.Access.Rules {
+			p.AccessRules = append(p.AccessRules, config.AccessRule{Name: r.Name, Expression: r.Expression})
+		}
+	}
+	for _, r := range spec.Routes {
+		if len(r.RequiredScopes) == 0 {
+			continue
+		}
+		if p.RequiredScopes == nil {
+			p.RequiredScopes = map[string][]string{}
+		}
+		p.RequiredScopes[r.Name] = r.RequiredScopes
+	}
+	return p
+}
+
+// Cluster names what the server's gateways share with their controller.
+func Cluster(server *v1alpha1.MCPServer) *config.Cluster {
+	return &config.Cluster{Namespace: server.Namespace, Policy: PolicyName(server), Report: ReportName(server)}
 }
 
 func backend(server *v1alpha1.MCPServer, in Inputs) config.Backend {
@@ -79,15 +108,12 @@ func store(server *v1alpha1.MCPServer, in Inputs) config.Store {
 	return config.Store{Type: config.StoreKubernetes, Kubernetes: &config.KubernetesStore{
 		Kind:         string(kv.Kubernetes.Kind),
 		Namespace:    server.Namespace,
-		Name:         gatewayName(server),
+		Name:         Name(server),
 		ClientShards: in.ClientShards,
 		GrantShards:  in.GrantShards,
 		Replicas:     int(server.Spec.Gateway.Replicas),
 	}}
 }
-
-// gatewayName is what the names of all that an MCPServer owns begin with.
-func gatewayName(server *v1alpha1.MCPServer) string { return server.Name + "-gateway" }
 
 func route(r *v1alpha1.Route) config.Route {
 	backendPath := r.BackendPath
@@ -95,11 +121,10 @@ func route(r *v1alpha1.Route) config.Route {
 		backendPath = r.Path
 	}
 	return config.Route{
-		Name:           r.Name,
-		Path:           r.Path,
-		Transport:      string(r.Transport),
-		BackendPath:    backendPath,
-		RequiredScopes: r.RequiredScopes,
+		Name:        r.Name,
+		Path:        r.Path,
+		Transport:   string(r.Transport),
+		BackendPath: backendPath,
 	}
 }
 

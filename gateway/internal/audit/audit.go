@@ -48,7 +48,7 @@ func (l *Log) RecordContext(ctx context.Context, e Event, facts ...slog.Attr) {
 	if e == Refused || e == Denied {
 		level = slog.LevelWarn
 	}
-	l.log.LogAttrs(ctx, level, string(e), facts...)
+	l.log.LogAttrs(ctx, level, string(e), facts...) //nolint:sloglint // an Event is one of the constants above
 }
 
 // Claimed makes something that an unknown sender says of itself short enough to

@@ -143,20 +143,21 @@ func (h *Handler) chooseResource(asked []string) (Resource, *oauth.Error) {
 // response says what was granted.
 func (h *Handler) narrow(asked string, res Resource) (oauth.Scopes, *oauth.Error) {
 	if asked == "" {
-		return res.Default, nil
+		return res.Default(), nil
 	}
 	scopes, err := oauth.ParseScopes(asked)
 	if err != nil {
 		return nil, oauth.InvalidScope("scope is not a list of scope tokens").Because(err)
 	}
+	known := h.Scopes()
 	offline := slices.Contains(scopes, oauth.ScopeOfflineAccess)
 	granted := slices.DeleteFunc(slices.Clone(scopes), func(s string) bool {
-		return !slices.ContainsFunc(h.Scopes, func(known pages.Scope) bool { return known.Name == s })
+		return !slices.ContainsFunc(known, func(k pages.Scope) bool { return k.Name == s })
 	})
 	switch {
 	case len(granted) > 0:
-	case len(h.Scopes) == 0, offline && len(scopes) == 1:
-		granted = slices.Clone(res.Default)
+	case len(known) == 0, offline && len(scopes) == 1:
+		granted = slices.Clone(res.Default())
 	default:
 		return nil, oauth.InvalidScope("none of the requested scopes exists here").Because(errors.New("nothing left"))
 	}

@@ -76,7 +76,7 @@ func redirectHost(uri string) string {
 
 func (h *Handler) describe(scopes []string) []pages.Scope {
 	var described []pages.Scope
-	for _, s := range h.Scopes {
+	for _, s := range h.Scopes() {
 		if slices.Contains(scopes, s.Name) {
 			described = append(described, s)
 		}
@@ -168,7 +168,12 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, req request
 		return
 	}
 	name := flowName(login.State)
-	h.cookies.makeRoom(w, r, len(h.cookies.prefix)+len(name)+len(sealed), h.startedAt)
+	size := h.cookies.size(name, sealed)
+	if size > maxCookie {
+		h.redirectError(w, r, req, oauth.InvalidRequest("state, redirect_uri and scope are too long together"))
+		return
+	}
+	h.cookies.makeRoom(w, r, size, h.startedAt)
 	h.cookies.set(w, name, sealed, loginFor)
 	pages.SetHeaders(w.Header())
 	http.Redirect(w, r, target, http.StatusSeeOther)

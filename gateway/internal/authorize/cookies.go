@@ -14,6 +14,10 @@ import (
 // requests' headers, in bytes.
 const maxFlowCookies = 6 << 10
 
+// maxCookie is how many bytes of one cookie's name and value every browser
+// keeps (RFC 6265 section 6.1). A longer one it drops without a word.
+const maxCookie = 4 << 10
+
 // jar names and sets the gateway's cookies. Names carry a hash of the public
 // URL, since all servers on one host share a browser's cookies.
 type jar struct {
@@ -40,6 +44,9 @@ func (j jar) set(w http.ResponseWriter, name, value string, age time.Duration) {
 }
 
 func (j jar) drop(w http.ResponseWriter, name string) { j.set(w, name, "", -time.Second) }
+
+// size is what a cookie takes of a request's headers.
+func (j jar) size(name, value string) int { return len(j.prefix) + len("-") + len(name) + len(value) }
 
 // get returns the cookie's value. One that stands twice was set by somebody
 // else too, and counts for nothing.

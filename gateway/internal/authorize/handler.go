@@ -58,8 +58,8 @@ type Upstream interface {
 // Resource is one protected route, as tokens and people know it.
 type Resource struct {
 	URL string
-	// Default are the scopes for a request that names none.
-	Default oauth.Scopes
+	// Default returns the scopes for a request that names none.
+	Default func() oauth.Scopes
 }
 
 // Options are what the handler needs.
@@ -69,8 +69,8 @@ type Options struct {
 	ServerUID string
 	// Resources are those that can be asked for; the first is the default.
 	Resources []Resource
-	// Scopes are those that can be granted, with what people read of them.
-	Scopes   []pages.Scope
+	// Scopes returns those that can be granted, with what people read of them.
+	Scopes   func() []pages.Scope
 	Clients  Clients
 	Grants   Grants
 	Upstream Upstream

@@ -44,6 +44,10 @@ func New(opts Options) *Service {
 // Observe takes a change in the store.
 func (s *Service) Observe(id store.ID, value []byte) { s.table.Observe(id, value) }
 
+// Unreadable says how many records do not open with the gateway's keys, and how
+// many there are in all.
+func (s *Service) Unreadable() (sealed, all int) { return s.table.Unreadable() }
+
 // Register writes a new client and returns it with its secret, which is "" for
 // a public one. From then on every replica knows it. It returns ErrTooMany, or
 // store.ErrUnavailable.

@@ -24,10 +24,25 @@ import (
 )
 
 // Clock is the gateways' time: the real one, and what the test adds to it.
-type Clock struct{ ahead atomic.Int64 }
+type Clock struct {
+	ahead   atomic.Int64
+	stopped atomic.Pointer[time.Time]
+}
 
 // Now returns the time.
-func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *Clock) Now() time.Time {
+	now := time.Now()
+	if at := c.stopped.Load(); at != nil {
+		now = *at
+	}
+	return now.Add(time.Duration(c.ahead.Load()))
+}
+
+// Stop lets no time pass any more but what the test adds.
+func (c *Clock) Stop() {
+	now := time.Now()
+	c.stopped.CompareAndSwap(nil, &now)
+}
 
 // Advance makes it later.
 func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }

@@ -270,8 +270,9 @@ func (f *refresh) evaluate(dataKey []byte) (oauth.Scopes, records.Verdict, error
 
 // configured narrows scopes to those that exist.
 func (s *Service) configured(scopes oauth.Scopes) oauth.Scopes {
+	known := s.opts.Scopes()
 	return slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool {
-		return !slices.Contains(s.opts.Scopes, scope)
+		return !slices.Contains(known, scope)
 	})
 }
 

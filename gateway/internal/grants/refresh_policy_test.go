@@ -164,7 +164,7 @@ func TestARemovedUpstreamEndsWhatItLetIn(t *testing.T) {
 func TestAScopeThatIsNoLongerConfiguredIsLost(t *testing.T) {
 	w := newWorld(t)
 	first := w.a.redeem(w.a.login())
-	g := w.gateway(func(o *Options) { o.Scopes = oauth.Scopes{"read"} })
+	g := w.gateway(func(o *Options) { o.Scopes = func() oauth.Scopes { return oauth.Scopes{"read"} } })
 	if got := g.passes(first.AccessToken).Scopes.String(); got != "read" {
 		t.Errorf("the old token's scopes are %q", got)
 	}

@@ -55,8 +55,8 @@ type Options struct {
 	// PublicURL, when set, is what older clients name in place of a resource:
 	// at the token endpoint it stands for the grant's, whichever that is.
 	PublicURL string
-	// Scopes are those that are configured: what a grant has beyond them is lost.
-	Scopes oauth.Scopes
+	// Scopes are those that are configured now: what a grant has beyond them is lost.
+	Scopes func() oauth.Scopes
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -79,6 +79,10 @@ func New(opts Options) *Service {
 
 // Observe takes a change in the store.
 func (s *Service) Observe(id store.ID, value []byte) { s.table.Observe(id, value) }
+
+// Unreadable says how many records do not open with the gateway's keys, and how
+// many there are in all.
+func (s *Service) Unreadable() (sealed, all int) { return s.table.Unreadable() }
 
 // Holder says whose a grant is.
 type Holder struct {

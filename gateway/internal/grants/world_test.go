@@ -72,7 +72,7 @@ func (w *world) gateway(with ...func(*Options)) *gateway {
 		OutageTolerance: 10 * time.Minute, AccessTokenTTL: time.Hour, RefreshTokenTTL: 30 * 24 * time.Hour,
 		Allowed:        func(claims map[string]any) bool { return w.rejected == "" || claims["email"] != w.rejected },
 		UpstreamIssuer: func(name string) string { return w.issuers[name] },
-		Scopes:         oauth.Scopes{"read", "write", "admin"},
+		Scopes:         func() oauth.Scopes { return oauth.Scopes{"read", "write", "admin"} },
 		Now:            w.clock.Now, Log: log,
 	}
 	for _, change := range with {

@@ -5,7 +5,6 @@ package metadata
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,8 +34,8 @@ type Server struct {
 	PublicURL string
 	// Resources are the protected routes; the first is the default.
 	Resources []Resource
-	// Scopes are those that can be granted, without offline_access.
-	Scopes oauth.Scopes
+	// Scopes returns those that can be granted, without offline_access.
+	Scopes func() oauth.Scopes
 	// Registration says whether clients may register, and PublicClients whether
 	// also those without a secret.
 	Registration, PublicClients bool
@@ -90,34 +89,22 @@ type resourceDocument struct {
 }
 
 // Documents returns the documents by the paths at which clients look for them.
-func (s Server) Documents() (map[string]http.Handler, error) {
+func (s Server) Documents() map[string]http.Handler {
 	_, prefix := split(s.PublicURL)
-	documents := map[string]http.Handler{}
-	add := func(document any, paths ...string) error {
-		body, err := json.Marshal(document)
-		if err != nil {
-			return fmt.Errorf("encoding metadata: %w", err)
-		}
-		for _, path := range paths {
-			documents[path] = serve(body)
-		}
-		return nil
-	}
-	server := s.server()
-	// Inserted is the rule (RFC 8414 section 3.1); appended is what some try.
-	if err := add(server, wellKnownServer+prefix, prefix+wellKnownServer); err != nil {
-		return nil, err
+	server := serve(func() any { return s.server() })
+	documents := map[string]http.Handler{
+		// Inserted is the rule (RFC 8414 section 3.1); appended is what some try.
+		wellKnownServer + prefix: server,
+		prefix + wellKnownServer: server,
 	}
 	for i, r := range s.Resources {
-		paths := []string{wellKnownResource + prefix + r.Path}
+		resource := serve(func() any { return s.resource(r) })
+		documents[wellKnownResource+prefix+r.Path] = resource
 		if i == 0 {
-			paths = append(paths, wellKnownResource+prefix, prefix+wellKnownResource)
-		}
-		if err := add(s.resource(r), paths...); err != nil {
-			return nil, err
+			documents[wellKnownResource+prefix], documents[prefix+wellKnownResource] = resource, resource
 		}
 	}
-	return documents, nil
+	return documents
 }
 
 func (s Server) server() serverDocument {
@@ -130,7 +117,7 @@ func (s Server) server() serverDocument {
 		AuthorizationEndpoint: s.PublicURL + s.Authorize,
 		TokenEndpoint:         s.PublicURL + s.Token,
 		RevocationEndpoint:    s.PublicURL + s.Revoke,
-		Scopes:                append(slices.Clone(s.Scopes), oauth.ScopeOfflineAccess),
+		Scopes:                append(slices.Clone(s.Scopes()), oauth.ScopeOfflineAccess),
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         []string{"query"},
 		GrantTypes:            []string{"authorization_code", "refresh_token"},
@@ -152,7 +139,7 @@ func (s Server) resource(r Resource) resourceDocument {
 	return resourceDocument{
 		Resource:             ResourceURL(s.PublicURL, r.Path),
 		AuthorizationServers: []string{s.PublicURL},
-		Scopes:               s.Scopes,
+		Scopes:               s.Scopes(),
 		BearerMethods:        []string{"header"},
 		Name:                 r.Name,
 	}
@@ -161,15 +148,20 @@ func (s Server) resource(r Resource) resourceDocument {
 // Methods are those of the documents.
 const Methods = "GET, HEAD, OPTIONS"
 
-// serve answers with a document for any script to read. It changes only with a
-// restart, so clients may keep it for a while.
-func serve(body []byte) http.Handler {
+// serve answers with a document for any script to read. Clients may keep it for a
+// while.
+func serve(document func() any) http.Handler {
 	return cors.Anyone(Methods, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			e := oauth.InvalidRequest("the method must be GET")
 			e.Status = http.StatusMethodNotAllowed
 			w.Header().Set("Allow", Methods)
 			oauth.WriteError(w, e)
+			return
+		}
+		body, err := json.Marshal(document())
+		if err != nil {
+			oauth.WriteError(w, oauth.AsError(err))
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

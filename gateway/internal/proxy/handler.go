@@ -34,15 +34,16 @@ type Options struct {
 	// Resource is the route's URL, the audience of its tokens, and
 	// ResourceMetadata where its metadata is.
 	Resource, ResourceMetadata string
-	// Required are the scopes of every request, and Suggested those that a
+	// Required returns the scopes of every request, and Suggested those that a
 	// client is told to ask for at first.
-	Required, Suggested oauth.Scopes
+	Required, Suggested func() oauth.Scopes
 	// Backend is the URL of the route at the backend.
 	Backend   *url.URL
 	Transport http.RoundTripper
-	Origins   cors.Origins
-	Sources   *source.Resolver
-	Checker   Checker
+	// Origins returns those from which browsers may call.
+	Origins func() cors.Origins
+	Sources *source.Resolver
+	Checker Checker
 	// Sessions seals session ids to their users.
 	Sessions seal.Box
 	// Draining is done when the gateway is about to stop: streams that no
@@ -105,7 +106,7 @@ func (h *Handler) comesFrom(r *http.Request) (string, *oauth.Error) {
 	if host := h.Sources.HostOf(r); !sameHost(host, h.PublicURL) {
 		return "", forbidden("the Host header does not name this server", errors.New("the host is not that of publicURL"))
 	}
-	origin, ok := h.Origins.Allow(r)
+	origin, ok := h.Origins().Allow(r)
 	if !ok {
 		return "", forbidden("this origin may not call this server", errors.New("the origin is not in allowedOrigins"))
 	}
@@ -141,7 +142,7 @@ func (h *Handler) authenticate(r *http.Request) (identity.Identity, *oauth.Error
 	if err != nil {
 		return identity.Identity{}, oauth.AsError(err)
 	}
-	if missing := who.Scopes.Missing(h.Required); missing != nil {
+	if missing := who.Scopes.Missing(h.Required()); missing != nil {
 		return who, &oauth.Error{
 			Code: oauth.CodeInsufficientScope, Status: http.StatusForbidden,
 			Description: "the token lacks a scope that this request needs",
@@ -181,7 +182,7 @@ func bearer(r *http.Request) (string, *oauth.Error) {
 // one, too small a one, or came while the store was away: each must do
 // something else, so each gets another answer.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error, who identity.Identity) {
-	c := oauth.Challenge{ResourceMetadata: h.ResourceMetadata, Scope: h.Suggested}
+	c := oauth.Challenge{ResourceMetadata: h.ResourceMetadata, Scope: h.Suggested()}
 	switch {
 	case errors.Is(e, errNoCredentials):
 		// Every connection of every client begins so: not worth an audit line.
@@ -191,7 +192,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error,
 		return
 	case e.Code == oauth.CodeInsufficientScope:
 		// Some clients replace the scopes they have by those they read here.
-		c.Scope = h.Required.With(who.Scopes)
+		c.Scope = h.Required().With(who.Scopes)
 		fallthrough
 	case e.Code == oauth.CodeInvalidToken, e.Code == oauth.CodeInvalidRequest:
 		c.Error, c.Description = e.Code, e.Description

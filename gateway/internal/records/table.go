@@ -40,8 +40,9 @@ type Table[T any] struct {
 	sealer sealer
 	rows   sync.Map // store.ID → *row[T]
 
-	mu    sync.Mutex // guards index
-	index map[string]map[store.ID]*T
+	mu     sync.Mutex // guards what follows
+	index  map[string]map[store.ID]*T
+	sealed map[store.ID]struct{} // records that do not open
 }
 
 type row[T any] struct {
@@ -57,7 +58,19 @@ func New[T any](opts Options[T]) *Table[T] {
 		opts:   opts,
 		sealer: sealer{ring: opts.Ring, uid: opts.ServerUID, kind: opts.Kind},
 		index:  map[string]map[store.ID]*T{},
+		sealed: map[store.ID]struct{}{},
 	}
+}
+
+// Unreadable says how many records of the copy do not open, and how many there
+// are with those.
+func (t *Table[T]) Unreadable() (sealed, all int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, records := range t.index {
+		all += len(records)
+	}
+	return len(t.sealed), all + len(t.sealed)
 }
 
 // Observe takes a record's new value into the copy; nil means that it is gone.
@@ -80,8 +93,12 @@ func (t *Table[T]) Observe(id store.ID, value []byte) {
 			delete(t.index, name)
 		}
 	}
+	delete(t.sealed, id)
 	if next == nil {
 		t.rows.Delete(id)
+		if value != nil {
+			t.sealed[id] = struct{}{}
+		}
 		return
 	}
 	if t.index[next.index] == nil {

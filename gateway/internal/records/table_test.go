@@ -270,6 +270,12 @@ func TestARecordThatDoesNotOpenIsUnavailableAndLogged(t *testing.T) {
 		}
 	}
 	w.wantCount(w.here, id, 0)
+	if sealed, all := stranger.Unreadable(); sealed != 1 || all != 1 {
+		t.Errorf("%d of %d records do not open", sealed, all)
+	}
+	if sealed, all := w.here.Unreadable(); sealed != 0 || all != 1 {
+		t.Errorf("with the right keys, %d of %d records do not open", sealed, all)
+	}
 	if line := w.log.String(); !strings.Contains(line, id.String()) || strings.Contains(line, "secret text") {
 		t.Errorf("log: %s", line)
 	}

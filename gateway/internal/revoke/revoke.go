@@ -36,36 +36,38 @@ type Handler struct {
 // ServeHTTP ends what the token stands for. An unknown token is answered like a
 // known one (RFC 7009 section 2.2), and token_type_hint is not needed.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	holder, clientID, e := h.revoke(r)
+	holder, client, e := h.revoke(r)
 	if e != nil {
-		h.Audit.Record(r, audit.Refused, e.Facts(slog.String("endpoint", Path))...)
+		h.Audit.Record(r, audit.Refused, e.Facts(client, slog.String("endpoint", Path))...)
 		oauth.WriteError(w, e)
 		return
 	}
 	if holder != nil {
-		h.Audit.Record(r, audit.Revoked, slog.String("client_id", clientID),
-			slog.String("upstream", holder.Upstream), slog.String("subject", holder.Subject))
+		h.Audit.Record(r, audit.Revoked, client, slog.String("upstream", holder.Upstream), slog.String("subject", holder.Subject))
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 }
 
-func (h *Handler) revoke(r *http.Request) (*grants.Holder, string, *oauth.Error) {
+// revoke returns whose token has ended, if any has, and which client asked, as
+// far as that is known.
+func (h *Handler) revoke(r *http.Request) (*grants.Holder, slog.Attr, *oauth.Error) {
 	p, e := oauth.ParseForm(r)
 	if e != nil {
-		return nil, "", e
+		return nil, slog.Attr{}, e
 	}
 	client, e := h.Clients.Authenticate(r, p)
 	if e != nil {
-		return nil, "", e
+		return nil, slog.String("claimed_client_id", audit.Claimed(p.Get("client_id"))), e
 	}
+	about := slog.String("client_id", client.ID())
 	token, e := p.Need("token")
 	if e != nil {
-		return nil, "", e
+		return nil, about, e
 	}
 	holder, err := h.Grants.Revoke(r.Context(), token, client.ID())
 	if err != nil {
-		return nil, "", oauth.AsError(err)
+		return nil, about, oauth.AsError(err)
 	}
-	return holder, client.ID(), nil
+	return holder, about, nil
 }

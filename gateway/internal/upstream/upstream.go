@@ -139,11 +139,11 @@ func (u *Upstream) httpClient() (*http.Client, error) {
 	if u.config.CABundleFile != "" {
 		pem, err := os.ReadFile(u.config.CABundleFile)
 		if err != nil {
-			return nil, fmt.Errorf("reading the CA bundle: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrFiles, err)
 		}
 		roots := x509.NewCertPool()
 		if !roots.AppendCertsFromPEM(pem) {
-			return nil, errors.New("the CA bundle holds no certificate")
+			return nil, fmt.Errorf("%w: the CA bundle holds no certificate", ErrFiles)
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
@@ -156,7 +156,7 @@ func readSecret(path string) (string, error) {
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("reading the client secret: %w", err)
+		return "", fmt.Errorf("%w: %w", ErrFiles, err)
 	}
 	return strings.TrimRight(string(b), "\r\n"), nil
 }

@@ -2,11 +2,7 @@ package kubernetes
 
 import (
 	"errors"
-	"io"
-	"net/http"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
@@ -89,36 +85,6 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
-	for name, tc := range map[string]struct {
-		code       int
-		retryAfter string
-		body       string
-		want       refusal
-	}{
-		"a failed test": {422, "", `{"reason":"Invalid","details":{},"message":"the server rejected our request"}`, refusal{code: 422, reason: "Invalid", test: true}},
-		"validation":    {422, "", `{"reason":"Invalid","details":{"kind":"Secret","causes":[{"reason":"FieldValueTooLong"}]}}`, refusal{code: 422, reason: "Invalid"}},
-		"admission":     {422, "", `{"reason":"Invalid","details":{"causes":[{"message":"no"}]}}`, refusal{code: 422, reason: "Invalid"}},
-		"a proxy's 422": {422, "", `<html>secret</html>`, refusal{code: 422}},
-		"too many":      {429, "3", `{"reason":"TooManyRequests"}`, refusal{code: 429, reason: "TooManyRequests", retryAfter: 3 * time.Second}},
-		"a date to retry after, which the API server never sends": {429, "Fri, 31 Dec 1999 23:59:59 GMT", `{}`, refusal{code: 429}},
-		"forbidden": {403, "", `{"reason":"Forbidden","message":"secret"}`, refusal{code: 403, reason: "Forbidden"}},
-		"nothing":   {502, "", ``, refusal{code: 502}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			resp := &http.Response{StatusCode: tc.code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(tc.body))}
-			resp.Header.Set("Retry-After", tc.retryAfter)
-			got := refused(resp)
-			if diff := cmp.Diff(&tc.want, got, cmp.AllowUnexported(refusal{})); diff != "" {
-				t.Error(diff)
-			}
-			if strings.Contains(got.Error(), "secret") {
-				t.Errorf("error %q quotes the answer", got)
-			}
-		})
-	}
-}
-
 func TestOptions(t *testing.T) {
 	good := Options{
 		REST: &rest.Config{Host: "https://127.0.0.1"}, Namespace: "default", Name: "weather", Kind: "Secret",
@@ -133,7 +99,7 @@ func TestOptions(t *testing.T) {
 		"no name":         func(o *Options) { o.Name = "" },
 		"another kind":    func(o *Options) { o.Kind = "Pod" },
 		"no shards":       func(o *Options) { o.GrantShards = 0 },
-		"too many shards": func(o *Options) { o.ClientShards = 1<<16 + 1 },
+		"too many shards": func(o *Options) { o.ClientShards = maxShards + 1 },
 		"no replicas":     func(o *Options) { o.Replicas = 0 },
 		"a bad CA": func(o *Options) {
 			o.REST = &rest.Config{Host: "https://x", TLSClientConfig: rest.TLSClientConfig{CAData: []byte("x")}}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"vestibule.dev/vestibule/gateway/internal/apiserver"
 	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
@@ -135,19 +136,19 @@ func (s *shard) send(batch []*write) bool {
 		s.settle(batch, version)
 		return true
 	}
-	var refused *refusal
+	var refused *apiserver.Refusal
 	switch {
 	case !errors.As(err, &refused):
 		doubt(batch, !unsent(err))
-	case refused.code >= 500:
+	case refused.Code >= 500:
 		doubt(batch, true)
-	case refused.code == http.StatusTooManyRequests:
-		pause(context.Background(), min(refused.retryAfter, callTimeout/2))
-	case refused.test, refused.code == http.StatusConflict:
+	case refused.Code == http.StatusTooManyRequests:
+		pause(context.Background(), min(refused.RetryAfter, callTimeout/2))
+	case refused.Test, refused.Code == http.StatusConflict:
 	default:
 		// Nothing was written, and nothing will be: the shard is gone, perhaps, or
 		// the right to write it.
-		s.log.Error("store refuses writes", "shard", s.name, "code", refused.code, "reason", refused.reason)
+		s.log.Error("store refuses writes", "shard", s.name, "code", refused.Code, "reason", refused.Reason)
 		s.refuse(batch, fmt.Errorf("%w: writing to shard %s: %w", store.ErrUnavailable, s.name, err))
 		return true
 	}

@@ -10,6 +10,8 @@ import (
 )
 
 const (
+	// meanLimit is the mean size from which on more shards should share the load.
+	meanLimit   = 32 << 10
 	warnLimit   = 64 << 10
 	createLimit = 256 << 10
 	// writeLimit is below what the API server takes, which is 1 MiB.

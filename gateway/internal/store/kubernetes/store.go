@@ -53,11 +53,14 @@ const (
 // Store is a store.Store in shard objects.
 type Store struct {
 	opts   Options
-	shards map[store.Kind][]*shard
+	api    *api
+	budget *budget
+	shards map[store.Kind][]*shard // those there were at the start
 	synced chan struct{}
 
 	mu      sync.Mutex
 	running bool
+	later   map[laterKey]*shard
 }
 
 var _ store.Store = (*Store)(nil)
@@ -67,8 +70,8 @@ func New(o Options) (*Store, error) {
 	if o.REST == nil || o.Namespace == "" || o.Name == "" {
 		return nil, errors.New("store: REST, Namespace and Name must be set")
 	}
-	if min(o.ClientShards, o.GrantShards) < 1 || max(o.ClientShards, o.GrantShards) > 1<<16 {
-		return nil, errors.New("store: there must be from 1 to 65536 shards of each kind")
+	if min(o.ClientShards, o.GrantShards) < 1 || max(o.ClientShards, o.GrantShards) > maxShards {
+		return nil, errors.New("store: there must be from 1 to 1024 shards of each kind")
 	}
 	if o.Replicas < 1 {
 		return nil, errors.New("store: Replicas must be at least 1")
@@ -86,31 +89,32 @@ func New(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	s := &Store{opts: o, shards: map[store.Kind][]*shard{}, synced: make(chan struct{})}
-	b := newBudget(o.Replicas)
-	for kind, part := range map[store.Kind]struct {
-		name  string
-		count int
-	}{
-		store.Client: {"clients", o.ClientShards},
-		store.Grant:  {"grants", o.GrantShards},
-	} {
-		for n := range part.count {
-			s.shards[kind] = append(s.shards[kind], &shard{
-				kind:    kind,
-				part:    uint16(n),
-				name:    fmt.Sprintf("%s-%s-%d", o.Name, part.name, n),
-				api:     api,
-				budget:  b,
-				now:     o.Now,
-				log:     o.Log,
-				silence: watchSilence,
-				records: map[string]entry{},
-				synced:  make(chan struct{}),
-			})
+	s := &Store{
+		opts: o, api: api, budget: newBudget(o.Replicas),
+		shards: map[store.Kind][]*shard{}, later: map[laterKey]*shard{}, synced: make(chan struct{}),
+	}
+	for kind, count := range map[store.Kind]int{store.Client: o.ClientShards, store.Grant: o.GrantShards} {
+		for n := range count {
+			s.shards[kind] = append(s.shards[kind], s.newShard(kind, n))
 		}
 	}
 	return s, nil
+}
+
+func (s *Store) newShard(kind store.Kind, n int) *shard {
+	part := map[store.Kind]string{store.Client: "clients", store.Grant: "grants"}[kind]
+	return &shard{
+		kind:    kind,
+		part:    uint16(n), //nolint:gosec // at most 65535
+		name:    fmt.Sprintf("%s-%s-%d", s.opts.Name, part, n),
+		api:     s.api,
+		budget:  s.budget,
+		now:     s.opts.Now,
+		log:     s.opts.Log,
+		silence: watchSilence,
+		records: map[string]entry{},
+		synced:  make(chan struct{}),
+	}
 }
 
 // NewID returns an id in the emptier of two shards taken at random.
@@ -226,15 +230,50 @@ func (s *Store) Heard(kind store.Kind, id store.ID) time.Time {
 	return sh.lastHeard()
 }
 
-// errNoShard is no ErrNotFound: shards are added while gateways run, and another
-// replica may know more of them than this one.
-var errNoShard = fmt.Errorf("%w: this replica does not know the shard", store.ErrUnavailable)
+// errNoShard is no ErrNotFound: that would be the word of a shard.
+var errNoShard = fmt.Errorf("%w: there can be no such shard", store.ErrUnavailable)
 
+// maxShards bounds the shards of a kind that there may ever be.
+const maxShards = 1024
+
+// laterKey names a shard that was added since this gateway started.
+type laterKey struct {
+	kind store.Kind
+	part uint16
+}
+
+// shard returns the shard of a record. One that was added since the start is not
+// watched, so what it holds is always read from the store itself: a record that
+// a newer replica has put there is good here too.
 func (s *Store) shard(kind store.Kind, id store.ID) *shard {
-	if shards := s.shards[kind]; int(id.Part()) < len(shards) {
-		return shards[id.Part()]
+	shards, part := s.shards[kind], id.Part()
+	if int(part) < len(shards) {
+		return shards[part]
 	}
-	return nil
+	if len(shards) == 0 || part >= maxShards {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := laterKey{kind, part}
+	if s.later[key] == nil {
+		s.later[key] = s.newShard(kind, int(part))
+	}
+	return s.later[key]
+}
+
+// Counts says how many shards of a kind the store creates records in, and
+// whether they are filling: their mean size is above what writes should cost, or
+// none has room.
+func (s *Store) Counts(kind store.Kind) (shards int, filling bool) {
+	total, room := 0, false
+	for _, sh := range s.shards[kind] {
+		n := sh.bytes()
+		total += n
+		room = room || n+store.Room < createLimit
+	}
+	n := len(s.shards[kind])
+	return n, n > 0 && (!room || total/n > meanLimit)
 }
 
 // jitter returns d give or take a third, so that replicas do not march in step.

@@ -1,0 +1,125 @@
+package resources
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+)
+
+// Part is one of the two kinds of shards.
+type Part string
+
+// The parts of a store.
+const (
+	Clients Part = "clients"
+	Grants  Part = "grants"
+)
+
+// Name is the name of the gateway's Deployment, Service, ServiceAccount, Role,
+// RoleBinding and PodDisruptionBudget, and what all other names begin with.
+func Name(server *v1alpha1.MCPServer) string { return server.Name + "-gateway" }
+
+// KeysName is the name of the Secret with the gateway's keys.
+func KeysName(server *v1alpha1.MCPServer) string { return Name(server) + "-keys" }
+
+// PolicyName is the name of the ConfigMap with what may change while gateways run.
+func PolicyName(server *v1alpha1.MCPServer) string { return Name(server) + "-policy" }
+
+// ReportName is the name of the ConfigMap in which gateways say what they found.
+func ReportName(server *v1alpha1.MCPServer) string { return Name(server) + "-report" }
+
+// ShardName is the name of a shard.
+func ShardName(server *v1alpha1.MCPServer, part Part, n int) string {
+	return fmt.Sprintf("%s-%s-%d", Name(server), part, n)
+}
+
+var shardName = regexp.MustCompile(`^(.+)-gateway-(clients|grants)-(0|[1-9][0-9]*)$`)
+
+// ParseShardName says which shard of a server has this name.
+func ParseShardName(server *v1alpha1.MCPServer, name string) (Part, int, bool) {
+	m := shardName.FindStringSubmatch(name)
+	if m == nil || m[1] != server.Name {
+		return "", 0, false
+	}
+	n, err := strconv.Atoi(m[3])
+	return Part(m[2]), n, err == nil
+}
+
+// IsShard says whether an object is a shard of any MCPServer: one that the user
+// happens to have named like a shard has no such owner.
+func IsShard(o metav1.Object) bool {
+	owner := metav1.GetControllerOf(o)
+	if owner == nil || owner.Kind != kind || owner.APIVersion != v1alpha1.SchemeGroupVersion.String() {
+		return false
+	}
+	m := shardName.FindStringSubmatch(o.GetName())
+	return m != nil && m[1] == owner.Name
+}
+
+const kind = "MCPServer"
+
+// What is written on all children.
+const (
+	labelName      = "app.kubernetes.io/name"
+	labelInstance  = "app.kubernetes.io/instance"
+	labelComponent = "app.kubernetes.io/component"
+	labelManagedBy = "app.kubernetes.io/managed-by"
+
+	application = "vestibule-gateway"
+	manager     = "vestibule"
+)
+
+// ManagedLabels are on every child of every MCPServer, and on gateway pods.
+func ManagedLabels() map[string]string {
+	return map[string]string{labelName: application, labelManagedBy: manager}
+}
+
+// Component says what a child is for.
+type Component string
+
+// The components.
+const (
+	ComponentGateway Component = "gateway"
+	ComponentConfig  Component = "config"
+	ComponentPolicy  Component = "policy"
+	ComponentReport  Component = "report"
+	ComponentKeys    Component = "keys"
+	ComponentStore   Component = "store"
+)
+
+// Labels are on every child of the server that is of this component.
+func Labels(server *v1alpha1.MCPServer, c Component) map[string]string {
+	labels := ManagedLabels()
+	labels[labelInstance] = server.Name
+	labels[labelComponent] = string(c)
+	return labels
+}
+
+// IsPodOf says whether an object is, by its labels, a gateway pod of the server.
+func IsPodOf(server *v1alpha1.MCPServer, o metav1.Object) bool {
+	return labels.SelectorFromSet(Labels(server, ComponentGateway)).Matches(labels.Set(o.GetLabels()))
+}
+
+// What is written on pods, and through their template on the Deployment.
+const (
+	// LabelTemplate names the template that a pod was made from.
+	LabelTemplate = "mcp.vestibule.dev/template"
+	// AnnotationConfig is the name of the configuration that a pod runs with.
+	AnnotationConfig = "mcp.vestibule.dev/config"
+	// AnnotationReferences stands for the content of what the spec refers to.
+	AnnotationReferences = "mcp.vestibule.dev/references"
+	// AnnotationClientShards and AnnotationGrantShards say how many shards a
+	// pod knows.
+	AnnotationClientShards = "mcp.vestibule.dev/client-shards"
+	AnnotationGrantShards  = "mcp.vestibule.dev/grant-shards"
+)
+
+// OwnerReference makes server the owner of what carries it.
+func OwnerReference(server *v1alpha1.MCPServer) metav1.OwnerReference {
+	return *metav1.NewControllerRef(server, v1alpha1.SchemeGroupVersion.WithKind(kind))
+}

@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+
+	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/apiserver"
+	"vestibule.dev/vestibule/gateway/internal/cluster"
+	"vestibule.dev/vestibule/gateway/internal/probe"
+	"vestibule.dev/vestibule/gateway/internal/proxy"
+	"vestibule.dev/vestibule/gateway/internal/report"
+	"vestibule.dev/vestibule/gateway/internal/store"
+)
+
+// companion is what a gateway does besides serving when a controller runs it: it
+// follows the policy, and reports what only it can know.
+type companion struct {
+	parts    *parts
+	objects  *cluster.Objects
+	reporter *report.Reporter
+
+	mu sync.Mutex
+	// badPolicy is why the newest policy is not in force, or nil.
+	badPolicy error
+}
+
+func (p *parts) newCompanion(o Options) (*companion, error) {
+	if o.PodUID == "" || o.ConfigName == "" {
+		return nil, errors.New("in a cluster, the pod's UID and the configuration's name must be given")
+	}
+	rest, err := apiserver.Connect(o.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	client, err := apiserver.New(rest, apiserver.ConfigMaps, p.cfg.Cluster.Namespace, o.WrapTransport)
+	if err != nil {
+		return nil, err
+	}
+	c := &companion{parts: p, objects: &cluster.Objects{Client: client, Names: *p.cfg.Cluster, PodUID: o.PodUID, Log: o.Log}}
+	c.reporter = &report.Reporter{
+		Initial: config.Report{
+			Version: config.Version, Config: o.ConfigName, Upstreams: map[string]config.Check{}, Routes: map[string]config.Check{},
+		},
+		Publish: c.objects.Publish, Log: o.Log,
+	}
+	if c.reporter.Checks, err = c.checks(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// run works until ctx is done.
+func (c *companion) run(ctx context.Context) {
+	go c.objects.FollowPolicy(ctx, func(document []byte) {
+		err := c.apply(document)
+		if err != nil {
+			c.parts.log.ErrorContext(ctx, "the newest policy is not used", "error", err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.badPolicy = err
+	})
+	c.reporter.Run(ctx)
+}
+
+// apply puts a policy in force. One that is bad changes nothing: the last good
+// one stays.
+func (c *companion) apply(document []byte) error {
+	p, err := config.ParsePolicy(document)
+	if err != nil {
+		return err
+	}
+	compiled, err := compileRules(c.parts.cfg.PublicURL, &p.Rules)
+	if err != nil {
+		return err
+	}
+	c.parts.rules.set(compiled)
+	return nil
+}
+
+func (c *companion) checks() ([]report.Check, error) {
+	p := c.parts
+	checks := []report.Check{
+		{Name: "policy", Run: c.checkPolicy, Put: func(r *config.Report, outcome config.Check) { r.Policy = outcome }},
+		{Name: "store", Run: c.checkStore(), Put: func(r *config.Report, outcome config.Check) {
+			r.Store = outcome
+			r.FillingClients, r.FillingGrants = p.filling(store.Client), p.filling(store.Grant)
+		}},
+		{Name: "upstream", Run: probe.Upstream(p.upstream), Put: func(r *config.Report, outcome config.Check) {
+			r.Upstreams[p.upstream.Name()] = outcome
+		}},
+	}
+	transport := proxy.NewTransport()
+	for _, route := range p.cfg.Routes {
+		endpoint, err := url.Parse(p.cfg.Backend.URL + route.BackendPath)
+		if err != nil {
+			return nil, fmt.Errorf("route %s: %w", route.Name, err)
+		}
+		checks = append(checks, report.Check{
+			Name: "route " + route.Name, Run: probe.Backend(endpoint, transport),
+			Put: func(r *config.Report, outcome config.Check) { r.Routes[route.Name] = outcome },
+		})
+	}
+	return checks, nil
+}
+
+func (c *companion) checkPolicy(context.Context) (string, *report.Failure) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.badPolicy != nil:
+		return "", &report.Failure{Reason: config.ReasonPolicyInvalid, Message: c.badPolicy.Error()}
+	case c.parts.rules.get() == nil:
+		return "", &report.Failure{Reason: config.ReasonPolicyInvalid, Message: "the policy was not read yet"}
+	}
+	return "the newest policy is in force", nil
+}
+
+// checkStore also says how full the store is, so that a change of that is told.
+func (c *companion) checkStore() func(context.Context) (string, *report.Failure) {
+	p := c.parts
+	check := probe.Store(p.store, func() (sealed, all int) {
+		sealedClients, clients := p.clients.Unreadable()
+		sealedGrants, grants := p.grants.Unreadable()
+		return sealedClients + sealedGrants, clients + grants
+	})
+	return func(ctx context.Context) (string, *report.Failure) {
+		message, failure := check(ctx)
+		for _, kind := range store.Kinds {
+			if failure == nil && p.filling(kind) {
+				message += fmt.Sprintf("; the shards of %ss are filling", kind)
+			}
+		}
+		return message, failure
+	}
+}
+
+// filling says whether a store that counts its parts wants more of them.
+func (p *parts) filling(kind store.Kind) bool {
+	counter, ok := p.store.(interface {
+		Counts(kind store.Kind) (shards int, filling bool)
+	})
+	if !ok {
+		return false
+	}
+	_, filling := counter.Counts(kind)
+	return filling
+}

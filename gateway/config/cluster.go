@@ -1,0 +1,112 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+)
+
+// Cluster names the objects of its own namespace that a gateway shares with its
+// controller, besides those of the store.
+type Cluster struct {
+	Namespace string `json:"namespace"`
+	// Policy is the ConfigMap whose key PolicyKey holds the Policy. The gateway
+	// watches it.
+	Policy string `json:"policy"`
+	// Report is the ConfigMap in which each pod writes one key, its UID, with a
+	// Report. The gateway patches it.
+	Report string `json:"report"`
+}
+
+// PolicyKey is the key of a Policy in its ConfigMap.
+const PolicyKey = "policy.json"
+
+// Policy is the Rules as a document of their own.
+type Policy struct {
+	// Version is the format of this document.
+	Version int `json:"version"`
+	Rules
+}
+
+// Report is what one gateway pod has found out that only it can know. It is
+// written when it changes.
+type Report struct {
+	// Version is the format of this document.
+	Version int `json:"version"`
+	// Config is the configuration that the pod runs with, as its controller
+	// named it (flag -config-name): a report under another name is of a pod that
+	// is about to go.
+	Config string `json:"config"`
+	// Policy says whether the newest policy is in force.
+	Policy Check `json:"policy"`
+	// Store says whether records can be read and written.
+	Store Check `json:"store"`
+	// Upstreams are checked by name: discovery, and the issuer that it names.
+	Upstreams map[string]Check `json:"upstreams,omitempty"`
+	// Routes are checked by name: the backend answers in the route's transport.
+	Routes map[string]Check `json:"routes,omitempty"`
+	// FillingClients and FillingGrants ask for more shards: the mean size is above
+	// what writes should cost, or no shard has room.
+	FillingClients bool `json:"fillingClients,omitempty"`
+	FillingGrants  bool `json:"fillingGrants,omitempty"`
+}
+
+// Check is the outcome of one of the gateway's checks. Three failures in a row
+// make it False, one success True.
+type Check struct {
+	// Status is True, False or Unknown, as in conditions.
+	Status string `json:"status"`
+	// Reason is one of the constants below; empty if Status is True or Unknown.
+	Reason string `json:"reason,omitempty"`
+	// Message says what was tried and what came of it, for people. It quotes
+	// nothing of what was read.
+	Message string `json:"message,omitempty"`
+}
+
+// Reasons of checks that are False.
+const (
+	// Policy.
+	ReasonPolicyInvalid = "PolicyInvalid"
+
+	// Store: which step of reading a shard and writing to one fails, and how.
+	ReasonStoreForbidden    = "StoreForbidden"    // the API server refuses the service account
+	ReasonStoreObjectAbsent = "StoreObjectAbsent" // a shard does not exist
+	ReasonStoreUnreachable  = "StoreUnreachable"  // no answer
+	ReasonStoreUnwritable   = "StoreUnwritable"   // reads work, writes do not
+	ReasonKeysMismatch      = "KeysMismatch"      // records do not open with these keys
+
+	// Upstreams.
+	ReasonUpstreamUnreachable   = "UpstreamUnreachable"   // no answer, or no discovery document
+	ReasonUpstreamUntrusted     = "UpstreamUntrusted"     // its certificate is not good for it
+	ReasonUpstreamIssuerDiffers = "UpstreamIssuerDiffers" // it names another issuer
+	ReasonUpstreamFiles         = "UpstreamFiles"         // its secret or CA bundle cannot be read
+
+	// Routes.
+	ReasonBackendUnreachable  = "BackendUnreachable"  // no connection, or no answer
+	ReasonBackendNotMCP       = "BackendNotMCP"       // an answer that is not of the route's transport
+	ReasonBackendUnauthorized = "BackendUnauthorized" // it asks the gateway for credentials
+)
+
+// ParsePolicy reads a policy strictly, as Parse does a configuration. The access
+// rules are not compiled.
+func ParsePolicy(data []byte) (*Policy, error) {
+	var p Policy
+	if err := decodeStrict(data, &p); err != nil {
+		return nil, err
+	}
+	v := &validator{}
+	v.rules(&p.Rules)
+	if err := errors.Join(v.errs...); err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+// ParseReport reads a report. Members that it does not know are ignored: a newer
+// gateway may run under an older controller for a while.
+func ParseReport(data []byte) (*Report, error) {
+	var r Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, err
+	}
+	return &r, nil
+}

@@ -1,0 +1,105 @@
+// Package probe tries what a gateway needs: each check does for real what a
+// user's request will need done.
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/report"
+)
+
+// Backend connects to an MCP server at endpoint over Streamable HTTP as a client
+// of any revision does, with server/discover or initialize, and leaves again.
+func Backend(endpoint *url.URL, transport http.RoundTripper) func(context.Context) (string, *report.Failure) {
+	return func(ctx context.Context) (string, *report.Failure) {
+		seen := &observer{next: transport}
+		client := mcp.NewClient(&mcp.Implementation{Name: "vestibule-gateway", Version: "1"}, &mcp.ClientOptions{
+			Capabilities: &mcp.ClientCapabilities{},
+		})
+		session, err := client.Connect(ctx, &mcp.StreamableClientTransport{
+			Endpoint: endpoint.String(), HTTPClient: &http.Client{Transport: seen},
+			DisableStandaloneSSE: true, MaxRetries: -1,
+		}, nil)
+		if err != nil {
+			return "", seen.explain(ctx, endpoint, err)
+		}
+		revision := session.InitializeResult().ProtocolVersion
+		// It tells the server that the session is over. That it may fail, or that
+		// the server knows no sessions, is no fault of the backend's.
+		_ = session.Close()
+		if !slices.Contains(mcp.SupportedProtocolVersions(), revision) {
+			revision = "a revision that this gateway does not know"
+		}
+		return fmt.Sprintf("%s speaks MCP, %s", endpoint, revision), nil
+	}
+}
+
+// observer remembers how far requests came.
+type observer struct {
+	next http.RoundTripper
+
+	mu       sync.Mutex
+	statuses []int
+	err      error // of the last request that got no answer
+}
+
+func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := o.next.RoundTrip(r)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil {
+		o.err = err
+		return nil, err
+	}
+	o.statuses = append(o.statuses, resp.StatusCode)
+	return resp, nil
+}
+
+// explain says what is wrong with a backend that a client could not connect to.
+func (o *observer) explain(ctx context.Context, endpoint *url.URL, err error) *report.Failure {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.statuses) == 0 {
+		return &report.Failure{Reason: config.ReasonBackendUnreachable, Message: fmt.Sprintf("%s: %s", endpoint, netError(ctx, o.err, err))}
+	}
+	last := o.statuses[len(o.statuses)-1]
+	if last == http.StatusUnauthorized || last == http.StatusForbidden {
+		return &report.Failure{
+			Reason:  config.ReasonBackendUnauthorized,
+			Message: fmt.Sprintf("%s answers %d: the backend must let the gateway in without credentials of its own", endpoint, last),
+		}
+	}
+	if ctx.Err() != nil {
+		return &report.Failure{Reason: config.ReasonBackendUnreachable, Message: fmt.Sprintf("%s does not answer an MCP client in time", endpoint)}
+	}
+	return &report.Failure{
+		Reason:  config.ReasonBackendNotMCP,
+		Message: fmt.Sprintf("%s answers an MCP client with %d, and not as Streamable HTTP has it; is the route's backendPath right?", endpoint, last),
+	}
+}
+
+// netError says why there was no answer, in words that hold addresses at most.
+func netError(ctx context.Context, errs ...error) string {
+	if ctx.Err() != nil {
+		return "no answer in time"
+	}
+	for _, err := range errs {
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			return op.Error()
+		}
+		if dns, ok := errors.AsType[*net.DNSError](err); ok {
+			return dns.Error()
+		}
+	}
+	return "the connection broke"
+}

@@ -1,0 +1,123 @@
+package probe
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+func mcpServer(stateless bool) http.Handler {
+	server := mcp.NewServer(&mcp.Implementation{Name: "any", Version: "1"}, nil)
+	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{Stateless: stateless})
+}
+
+func TestBackend(t *testing.T) {
+	for name, tc := range map[string]struct {
+		backend http.Handler // nil: nobody listens
+		reason  string       // empty: it is good
+		message string
+	}{
+		"with sessions":   {mcpServer(false), "", "speaks MCP, 2025-11-25"},
+		"without":         {mcpServer(true), "", "speaks MCP, 2026-07-28"},
+		"nobody listens":  {nil, config.ReasonBackendUnreachable, "connection refused"},
+		"no such path":    {http.NotFoundHandler(), config.ReasonBackendNotMCP, "with 404"},
+		"a web page":      {answer(200, "text/html", "<h1>hello</h1>"), config.ReasonBackendNotMCP, "with 200"},
+		"asks for a key":  {answer(401, "application/json", `{"secret": "hush"}`), config.ReasonBackendUnauthorized, "answers 401"},
+		"forbids":         {answer(403, "text/plain", "no"), config.ReasonBackendUnauthorized, "answers 403"},
+		"legacy SSE only": {legacySSE(), config.ReasonBackendNotMCP, "with 405"},
+		"broken":          {answer(500, "text/plain", "oops"), config.ReasonBackendNotMCP, "with 500"},
+		"says nothing": {http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice that the client goes
+			<-r.Context().Done()
+		}), config.ReasonBackendUnreachable, "in time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			message, failure := Backend(endpoint(t, tc.backend), http.DefaultTransport)(ctx)
+			reason := ""
+			if failure != nil {
+				reason, message = failure.Reason, failure.Message
+			}
+			if reason != tc.reason || !strings.Contains(message, tc.message) {
+				t.Errorf("the probe says %q: %s", reason, message)
+			}
+			if strings.Contains(message, "hush") || strings.Contains(message, "<h1>") {
+				t.Errorf("the probe quotes the backend: %s", message)
+			}
+		})
+	}
+}
+
+// TestTheProbeLeavesNoSession behind: it comes every few seconds.
+func TestTheProbeLeavesNoSession(t *testing.T) {
+	var mu sync.Mutex
+	open := map[string]bool{}
+	sessions := mcpServer(false)
+	backend := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sessions.ServeHTTP(w, r)
+		mu.Lock()
+		defer mu.Unlock()
+		if id := w.Header().Get("Mcp-Session-Id"); id != "" {
+			open[id] = true
+		}
+		if r.Method == http.MethodDelete {
+			delete(open, r.Header.Get("Mcp-Session-Id"))
+		}
+	})
+	if _, failure := Backend(endpoint(t, backend), http.DefaultTransport)(t.Context()); failure != nil {
+		t.Fatal(failure)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(open) > 0 {
+		t.Errorf("%d sessions are left", len(open))
+	}
+}
+
+func answer(status int, contentType, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	})
+}
+
+// legacySSE is a server of revision 2024-11-05, which takes no POST there.
+func legacySSE() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /mcp", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "event: endpoint\ndata: /messages\n\n")
+	})
+	return mux
+}
+
+func endpoint(t *testing.T, backend http.Handler) *url.URL {
+	t.Helper()
+	host := ""
+	if backend == nil {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		host = l.Addr().String()
+		_ = l.Close()
+	} else {
+		s := httptest.NewServer(backend)
+		t.Cleanup(s.Close)
+		host = s.Listener.Addr().String()
+	}
+	return &url.URL{Scheme: "http", Host: host, Path: "/mcp"}
+}

@@ -1,0 +1,38 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/report"
+	"vestibule.dev/vestibule/gateway/internal/upstream"
+)
+
+// Upstream discovers an identity provider.
+func Upstream(u *upstream.Upstream) func(context.Context) (string, *report.Failure) {
+	return func(ctx context.Context) (string, *report.Failure) {
+		switch err := u.Check(ctx); {
+		case err == nil:
+			return "discovery answers with the issuer " + u.Issuer(), nil
+		case errors.Is(err, upstream.ErrIssuerDiffers):
+			return "", &report.Failure{
+				Reason:  config.ReasonUpstreamIssuerDiffers,
+				Message: fmt.Sprintf("the discovery document of %s names another issuer: issuerURL must be the same to the letter", u.Issuer()),
+			}
+		case errors.Is(err, upstream.ErrUntrusted):
+			return "", &report.Failure{
+				Reason:  config.ReasonUpstreamUntrusted,
+				Message: fmt.Sprintf("the certificate of %s is not trusted: is its authority in caBundleRef?", u.Issuer()),
+			}
+		case errors.Is(err, upstream.ErrFiles):
+			return "", &report.Failure{Reason: config.ReasonUpstreamFiles, Message: upstream.ErrFiles.Error()}
+		default:
+			return "", &report.Failure{
+				Reason:  config.ReasonUpstreamUnreachable,
+				Message: fmt.Sprintf("no discovery document from %s: %s", u.Issuer(), netError(ctx, err)),
+			}
+		}
+	}
+}

@@ -1,0 +1,250 @@
+package gateway_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/gatewaytest"
+	"vestibule.dev/vestibule/gateway/internal/store"
+)
+
+// scoped has a route that needs scopes, and one that needs none.
+func scoped(c *config.Config) {
+	c.Scopes = []config.Scope{{Name: "read"}, {Name: "write"}, {Name: "other"}}
+	c.RequiredScopes = map[string][]string{"mcp": {"read", "write"}}
+	twoRoutes(c)
+}
+
+// call sends a request to a protected route, with headers in place of or besides those of a good client.
+func call(t *testing.T, gw *gatewaytest.Server, method, path, token string, header http.Header) gatewaytest.Answer {
+	t.Helper()
+	r := gw.Request(t, method, path, nil, nil)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for k, v := range header {
+		if r.Header[k] = v; k == "Host" {
+			r.Host = v[0]
+			r.Header.Del("Host")
+		}
+	}
+	return gw.Do(t, gw.HTTP(0), r)
+}
+
+// refusedBy insists on a refusal with a challenge, and that the backend saw nothing.
+func refusedBy(t *testing.T, gw *gatewaytest.Server, a gatewaytest.Answer, status int, code, challenge string) {
+	t.Helper()
+	a.Fails(t, status, code)
+	if got := a.Header.Values("WWW-Authenticate"); len(got) != 1 || got[0] != challenge {
+		t.Errorf("the challenge is %q, not %q", got, challenge)
+	}
+	if n := len(gw.Backend.Requests()); n > 0 {
+		t.Errorf("the backend saw %d requests", n)
+	}
+}
+
+func TestWhoIsNotLetThrough(t *testing.T) { // R4, R5, R8, R9, R11, A57
+	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: scoped})
+	client := gw.Register(t, nil)
+	login := func(resource, scope string) gatewaytest.Tokens {
+		request := client.AuthorizationRequest()
+		request.Set("resource", gw.URL+resource)
+		request.Set("scope", scope)
+		return client.Redeem(t, client.LoginWith(t, request))
+	}
+	good, elsewhere := login("/mcp", "read write"), login("/two", "read write")
+	code := client.Login(t)
+	metadata := `resource_metadata="` + gw.Origin() + `/.well-known/oauth-protected-resource/mcp"`
+	const scope = `scope="read write", `
+	none := `Bearer ` + scope + metadata
+	invalid := `Bearer error="invalid_token", error_description="the access token is not valid here", ` + scope + metadata
+	malformed := func(d string) string {
+		return `Bearer error="invalid_request", error_description="` + d + `", ` + scope + metadata
+	}
+	authorization := func(values ...string) http.Header { return http.Header{"Authorization": values} }
+	for _, row := range []struct {
+		name, path string
+		header     http.Header
+		status     int
+		code       string
+		challenge  string
+	}{
+		{"R4 no token", "/mcp", nil, 401, "unauthorized", none},
+		{"R4 an empty header", "/mcp", authorization(""), 401, "unauthorized", none},
+		{"R4 another scheme", "/mcp", authorization(basic("a", good.Access)), 401, "unauthorized", none},
+		{"R9 a token in the query", "/mcp?access_token=" + good.Access, nil, 401, "unauthorized", none},
+		{"R9 a token in a cookie", "/mcp", http.Header{"Cookie": {"access_token=" + good.Access}}, 401, "unauthorized", none},
+		{"R5 a path below", "/mcp/a/b", nil, 401, "unauthorized", none},
+		{"R5 a content type that none expects", "/mcp", http.Header{"Content-Type": {"image/png"}, "Accept": {"image/png"}}, 401, "unauthorized", none},
+		{"R4 an unknown token", "/mcp", authorization("Bearer unknown"), 401, "invalid_token", invalid},
+		{"R4 a forged token", "/mcp", authorization("Bearer " + forged(good.Access)), 401, "invalid_token", invalid},
+		{"R4 a token with more behind it", "/mcp", authorization("Bearer " + good.Access + " x"), 401, "invalid_token", invalid},
+		{"R8 a token of the other route", "/mcp", authorization("Bearer " + elsewhere.Access), 401, "invalid_token", invalid},
+		{"R8 a token of the other route, below", "/mcp/x", authorization("Bearer " + elsewhere.Access), 401, "invalid_token", invalid},
+		{"A57 a refresh token", "/mcp", authorization("Bearer " + good.Refresh), 401, "invalid_token", invalid},
+		{"A57 a refresh token, renamed", "/mcp", authorization("Bearer " + strings.Replace(good.Refresh, "_rt_", "_at_", 1)), 401, "invalid_token", invalid},
+		{"A57 a code", "/mcp", authorization("Bearer " + code.Code), 401, "invalid_token", invalid},
+		{"R11 no token after Bearer", "/mcp", authorization("Bearer"), 400, "invalid_request", malformed("the Authorization header has no token")},
+		{"R11 two headers", "/mcp", authorization("Bearer "+good.Access, "Bearer "+good.Access), 400, "invalid_request", malformed("there is more than one Authorization header")},
+		{"R10 a token in the query too", "/mcp?access%5Ftoken=" + good.Access, authorization("Bearer " + good.Access), 400, "invalid_request", malformed("there is an access token in the query")},
+	} {
+		for _, method := range []string{"POST", "GET", "DELETE", "HEAD", "PUT"} { // R5: before method, type and body
+			t.Run(row.name+" by "+method, func(t *testing.T) {
+				a := call(t, gw, method, row.path, "", row.header)
+				if method == "HEAD" {
+					a.Body = `{"error":"` + row.code + `"}` // which it would have had
+				}
+				refusedBy(t, gw, a, row.status, row.code, row.challenge)
+			})
+		}
+	}
+	t.Run("R4 expired", func(t *testing.T) {
+		gw.Clock.Advance(time.Hour)
+		refusedBy(t, gw, call(t, gw, "POST", "/mcp", good.Access, nil), 401, "invalid_token", invalid)
+	})
+	next := client.Refresh(t, good.Refresh)
+	for _, scheme := range []string{"Bearer ", "bearer ", "BEARER  "} { // R9
+		if a := call(t, gw, "POST", "/mcp", "", authorization(scheme+next.Access)); a.Status != http.StatusOK {
+			t.Errorf("%q gets %d: %s", scheme, a.Status, a.Body)
+		}
+	}
+	// R5: below the endpoint is nothing, which only who has a token learns.
+	if a := call(t, gw, "POST", "/mcp/x", next.Access, nil); a.Status != http.StatusNotFound || !strings.Contains(a.Body, "jsonrpc") {
+		t.Errorf("below the endpoint the answer is %d: %s", a.Status, a.Body)
+	}
+}
+
+func TestTooSmallAScope(t *testing.T) { // R6
+	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: scoped})
+	client := gw.Register(t, nil)
+	request := client.AuthorizationRequest()
+	request.Set("scope", "other read")
+	tokens := client.Redeem(t, client.LoginWith(t, request))
+	for range 2 { // the same string every time
+		refusedBy(t, gw, client.Call(t, tokens.Access), http.StatusForbidden, "insufficient_scope",
+			`Bearer error="insufficient_scope", error_description="the token lacks a scope that this request needs", `+
+				`scope="read write other", resource_metadata="`+gw.Origin()+`/.well-known/oauth-protected-resource/mcp"`)
+	}
+	// A55: a refresh may narrow the token, and then the route is shut as well.
+	request = client.AuthorizationRequest()
+	request.Set("scope", "read write")
+	full := client.Redeem(t, client.LoginWith(t, request))
+	narrow := gatewaytest.RefreshParams(full.Refresh)
+	narrow.Set("scope", "read")
+	client.Call(t, client.Tokens(t, client.Token(t, narrow)).Access).Fails(t, http.StatusForbidden, "insufficient_scope")
+	if a := client.Call(t, full.Access); a.Status != http.StatusOK {
+		t.Errorf("the wider token of the same grant gets %d", a.Status)
+	}
+}
+
+func TestTheStoreCannotSayWhetherATokenIsGood(t *testing.T) {
+	journal := gatewaytest.NewJournal(t)
+	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use, Configure: twoRoutes})
+	client := gw.Register(t, nil)
+	tokens := client.Redeem(t, client.Login(t))
+	journal.GoAway(store.ErrUnavailable)
+	// What is on this replica's mind is good, what is not cannot be refused for good.
+	if a := client.Call(t, tokens.Access); a.Status != http.StatusOK {
+		t.Errorf("a known token gets %d", a.Status)
+	}
+	a := call(t, gw, "POST", "/two", tokens.Access, nil)
+	a.Fails(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	if a.Header.Get("Retry-After") == "" || a.Header.Get("WWW-Authenticate") != "" {
+		t.Errorf("the answer has %v", a.Header)
+	}
+	client.Call(t, forged(tokens.Access)).Fails(t, http.StatusUnauthorized, "invalid_token")
+	journal.GoAway(nil)
+	call(t, gw, "POST", "/two", tokens.Access, nil).Fails(t, http.StatusUnauthorized, "invalid_token")
+}
+
+func TestWhereRequestsMayComeFrom(t *testing.T) { // T2
+	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
+		c.AllowedOrigins = []string{"https://app.example"}
+	}})
+	client := gw.Register(t, nil)
+	tokens := client.Redeem(t, client.Login(t))
+	for _, row := range []struct {
+		name, token string
+		header      http.Header
+		status      int
+	}{
+		{"nothing said", tokens.Access, nil, 200},
+		{"our own origin", tokens.Access, http.Header{"Origin": {gw.Origin()}}, 200},
+		{"an allowed origin", tokens.Access, http.Header{"Origin": {"https://app.example"}}, 200},
+		{"an allowed origin, without a token", "", http.Header{"Origin": {"https://app.example"}}, 401},
+		{"another origin", tokens.Access, http.Header{"Origin": {"https://evil.example"}}, 403},
+		{"another origin, without a token", "", http.Header{"Origin": {"https://evil.example"}}, 403},
+		{"another port", tokens.Access, http.Header{"Origin": {"https://app.example:8443"}}, 403},
+		{"another scheme", tokens.Access, http.Header{"Origin": {"http://app.example"}}, 403},
+		{"below an allowed origin", tokens.Access, http.Header{"Origin": {"https://x.app.example"}}, 403},
+		{"no origin of its own", tokens.Access, http.Header{"Origin": {"null"}}, 403},
+		{"an empty origin", tokens.Access, http.Header{"Origin": {""}}, 403},
+		{"two origins", tokens.Access, http.Header{"Origin": {"https://app.example", "https://evil.example"}}, 403},
+		{"another host", tokens.Access, http.Header{"Host": {"evil.example"}}, 403},
+		{"another host, without a token", "", http.Header{"Host": {"evil.example"}}, 403},
+		{"another port of the host", tokens.Access, http.Header{"Host": {"127.0.0.1:1"}}, 403},
+		{"our host by a stranger's word", tokens.Access, http.Header{"Host": {"evil.example"}, "X-Forwarded-Host": {strings.TrimPrefix(gw.Origin(), "http://")}}, 403},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			before := len(gw.Backend.Requests())
+			a := call(t, gw, "POST", "/mcp", row.token, row.header)
+			if a.Status != row.status {
+				t.Errorf("the answer is %d: %s", a.Status, a.Body)
+			}
+			if (len(gw.Backend.Requests()) > before) != (row.status == 200) {
+				t.Error("what the backend saw does not fit")
+			}
+			origin := row.header.Get("Origin")
+			if row.status == http.StatusForbidden {
+				origin = ""
+				if a.Header.Get("Content-Type") != "application/json" || a.Header.Get("Cache-Control") != "no-store" || !strings.Contains(a.Body, `"jsonrpc":"2.0"`) {
+					t.Errorf("the refusal is %v: %s", a.Header, a.Body)
+				}
+			}
+			if got := a.Header.Get("Access-Control-Allow-Origin"); got != origin { // R13
+				t.Errorf("the answer may be read by %q", got)
+			}
+			if origin != "" && (!strings.Contains(a.Header.Get("Access-Control-Expose-Headers"), "Mcp-Session-Id") ||
+				!strings.Contains(a.Header.Get("Access-Control-Expose-Headers"), "WWW-Authenticate") || a.Header.Get("Vary") != "Origin") {
+				t.Errorf("the answer has %v", a.Header)
+			}
+		})
+	}
+}
+
+func TestPreflights(t *testing.T) { // R20
+	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.AllowedOrigins = []string{"https://app.example"} }})
+	for _, path := range []string{"/mcp", "/mcp/x", "/token", "/register", "/revoke"} {
+		t.Run(path, func(t *testing.T) {
+			a := call(t, gw, "OPTIONS", path, "", http.Header{
+				"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"POST"},
+				"Access-Control-Request-Headers": {"authorization, mcp-param-city,Mcp-Param-X, x-evil, mcp-param-a\"b"},
+			})
+			allowed := a.Header.Get("Access-Control-Allow-Headers")
+			if a.Status != http.StatusNoContent || a.Body != "" {
+				t.Errorf("the answer is %d: %s", a.Status, a.Body)
+			}
+			for _, name := range []string{"authorization", "content-type", "accept", "last-event-id", "mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-city", "mcp-param-x", "dpop", "traceparent"} {
+				if !strings.Contains(", "+allowed+",", ", "+name+",") {
+					t.Errorf("%s is not allowed: %s", name, allowed)
+				}
+			}
+			if strings.Contains(allowed, "evil") || strings.Contains(allowed, `"`) || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("too much is allowed: %v", a.Header)
+			}
+			want := map[bool]string{true: "https://app.example", false: "*"}[strings.HasPrefix(path, "/mcp")]
+			if got := a.Header.Get("Access-Control-Allow-Origin"); got != want {
+				t.Errorf("allowed is %q", got)
+			}
+		})
+	}
+	if a := call(t, gw, "OPTIONS", "/mcp", "", http.Header{"Origin": {"https://evil.example"}}); a.Status != http.StatusForbidden {
+		t.Errorf("a foreign origin's preflight gets %d", a.Status)
+	}
+	if n := len(gw.Backend.Requests()); n > 0 {
+		t.Errorf("the backend saw %d preflights", n)
+	}
+}
