@@ -2,19 +2,32 @@
 # Makes sure that commands are there: on Debian as root it installs their
 # packages, elsewhere it fails and names them.
 #
-#   deps.sh gcc | git | make | node | npm | shellcheck...
+#   deps.sh gcc | git | ip | libseccomp | make | mount | nft | node | npm | shellcheck | unshare...
 set -euo pipefail
 
+# present NAME says whether there is such a command. libseccomp is a library, to
+# be linked statically.
+present() {
+	case $1 in
+	libseccomp) [[ $(gcc -print-file-name=libseccomp.a 2>/dev/null) == /* ]] ;;
+	*) command -v "$1" >/dev/null ;;
+	esac
+}
+
 packages=()
-for command in "$@"; do
-	command -v "$command" >/dev/null && continue
-	case $command in
+for name in "$@"; do
+	present "$name" && continue
+	case $name in
 	# Race detection links against the C library.
 	gcc) packages+=(gcc libc6-dev) ;;
+	ip) packages+=(iproute2) ;;
+	libseccomp) packages+=(libseccomp-dev) ;;
+	nft) packages+=(nftables) ;;
 	node) packages+=(nodejs) ;;
-	git | make | npm | shellcheck) packages+=("$command") ;;
+	unshare) packages+=(util-linux) ;;
+	git | make | mount | npm | shellcheck) packages+=("$name") ;;
 	*)
-		echo "deps.sh: no package is known for $command" >&2
+		echo "deps.sh: no package is known for $name" >&2
 		exit 2
 		;;
 	esac
