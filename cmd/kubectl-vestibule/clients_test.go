@@ -11,20 +11,21 @@ import (
 
 	"vestibule.dev/vestibule/cmd/internal/devidp"
 	"vestibule.dev/vestibule/cmd/internal/weather"
+	"vestibule.dev/vestibule/hack/mcpclient"
 )
 
 func TestTheGoSDKGoesTheWholeWay(t *testing.T) {
 	l := start(t, sampleArgs(t)...)
 	for _, revision := range []string{"2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", ""} {
 		t.Run("revision "+revision, func(t *testing.T) {
-			c := newGoClient(t, revision)
-			c.connect(t, l, "alice")
-			c.forecast(t)
-			c.refresh(t)
-			c.forecast(t)
-			c.revoke(t)
-			if status := c.status(t, l); status != http.StatusUnauthorized {
-				t.Errorf("a revoked token gets %d", status)
+			c := newClient(t, l, revision, "alice")
+			connect(t, c)
+			must(t, c.Forecast(t.Context()))
+			must(t, c.Refresh(t.Context()))
+			must(t, c.Forecast(t.Context()))
+			must(t, c.Revoke(t.Context()))
+			if status, err := c.Status(t.Context()); err != nil || status != http.StatusUnauthorized {
+				t.Errorf("a revoked token gets %d: %v", status, err)
 			}
 		})
 	}
@@ -54,9 +55,8 @@ func TestTheTypeScriptSDKGoesTheWholeWay(t *testing.T) {
 
 func TestWhoIsNotLetInLearnsIt(t *testing.T) {
 	l := start(t, sampleArgs(t)...)
-	p := newPerson(t, "mallory", l.passwords["mallory"])
-	client := register(t, l)
-	answer, err := p.login(client)
+	p := newPerson(t, l, "mallory", mcpclient.NewHTTP(nil))
+	answer, err := p.Login(register(t, l))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,9 +114,9 @@ stringData: {secret: SECRET}
 	for _, u := range idp.Users() {
 		l.passwords[u.Name] = u.Password
 	}
-	c := newGoClient(t, "")
-	c.connect(t, l, "bob")
-	c.forecast(t)
+	c := newClient(t, l, "", "bob")
+	connect(t, c)
+	must(t, c.Forecast(t.Context()))
 	if strings.Contains(out, secret) {
 		t.Error("the welcome shows the client secret")
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/oauth2"
+
+	"vestibule.dev/vestibule/hack/mcpclient"
 )
 
 // noSecretIn insists that what the command has written to its log holds no
@@ -36,7 +38,7 @@ func register(t *testing.T, l *local) string {
 	t.Helper()
 	issuer := strings.TrimSuffix(l.endpoint, "/mcp")
 	resp, err := http.Post(issuer+"/register", "application/json",
-		strings.NewReader(`{"redirect_uris": ["`+redirectURL+`"], "token_endpoint_auth_method": "none"}`))
+		strings.NewReader(`{"redirect_uris": ["`+mcpclient.RedirectURL+`"], "token_endpoint_auth_method": "none"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +50,7 @@ func register(t *testing.T, l *local) string {
 		t.Fatal(err)
 	}
 	return issuer + "/authorize?" + url.Values{
-		"response_type": {"code"}, "client_id": {client.ID}, "redirect_uri": {redirectURL}, "state": {"s"},
+		"response_type": {"code"}, "client_id": {client.ID}, "redirect_uri": {mcpclient.RedirectURL}, "state": {"s"},
 		"code_challenge": {oauth2.S256ChallengeFromVerifier(oauth2.GenerateVerifier())}, "code_challenge_method": {"S256"},
 	}.Encode()
 }

@@ -133,17 +133,15 @@ func TestTheSampleSaysHowToUseIt(t *testing.T) {
 func TestARestartSignsNobodyOut(t *testing.T) {
 	args := sampleArgs(t)
 	first := start(t, args...)
-	c := newGoClient(t, "")
-	c.connect(t, first, "alice")
-	if err := first.stop(); err != nil {
-		t.Fatal(err)
-	}
+	c := newClient(t, first, "", "alice")
+	connect(t, c)
+	must(t, first.stop())
 	if secrets, err := filepath.Glob(filepath.Join(args[len(args)-1], "upstreams", "*", "client-secret")); err != nil || len(secrets) > 0 {
 		t.Errorf("the client secret stays behind: %v %v", secrets, err)
 	}
 	start(t, args...)
-	c.refresh(t)
-	c.forecast(t)
+	must(t, c.Refresh(t.Context()))
+	must(t, c.Forecast(t.Context()))
 }
 
 func TestABadFileIsRefusedInWords(t *testing.T) {

@@ -119,10 +119,9 @@ func TestManyRegistrationsAtOnceFindNoMoreRoomThanThereIs(t *testing.T) {
 	w, all := newFullWorld(t)
 	registered, refused := make(chan *Client, 20), make(chan error, 20)
 	var group sync.WaitGroup
-	for i := range cap(registered) {
-		r := []*replica{w.a, w.b}[i%2]
+	for range cap(registered) {
 		group.Go(func() {
-			if c, _, err := r.Register(t.Context(), Client{Method: MethodNone}); err != nil {
+			if c, _, err := w.a.Register(t.Context(), Client{Method: MethodNone}); err != nil {
 				refused <- err
 			} else {
 				registered <- c
@@ -136,8 +135,9 @@ func TestManyRegistrationsAtOnceFindNoMoreRoomThanThereIs(t *testing.T) {
 			t.Errorf("registering: %v", err)
 		}
 	}
-	// Each replica counts its own exactly, and the other's as it hears of them.
-	if got := len(registered); got < 7 || got > 7+2 {
+	// A replica counts its own exactly. The other's it counts as it hears of them,
+	// so two can be over by what is on its way.
+	if got := len(registered); got != 7 {
 		t.Errorf("%d clients found room where there was room for seven", got)
 	}
 	if !w.a.exists(all[0]) {
