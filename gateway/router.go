@@ -39,17 +39,31 @@ func (p *parts) callbackURL() string {
 	return p.cfg.PublicURL + authorize.PathCallback + p.cfg.Upstreams[0].Name
 }
 
+// answerWithin bounds how long a request to the authorization server may take, its
+// body included. A store that does not answer is a 503 then, and not a wait.
+var answerWithin = 20 * time.Second
+
+func within(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+		defer cancel()
+		// Not every writer has deadlines; the server's own has.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerWithin))
+		next(w, r.WithContext(ctx))
+	}
+}
+
 // router returns the handler of all paths under the public URL.
 func (p *parts) router(draining context.Context) (http.Handler, error) {
 	prefix := p.url.Path
 	mux := http.NewServeMux()
 	a := p.authorize()
-	mux.HandleFunc(prefix+authorize.PathAuthorize, only(http.MethodGet, a.Authorize))
-	mux.HandleFunc(prefix+authorize.PathConsent, only(http.MethodPost, a.Consent))
-	mux.HandleFunc(prefix+authorize.PathCallback+"{upstream}", only(http.MethodGet, a.Callback))
-	mux.Handle(prefix+register.Path, cors.Anyone(postOnly, p.register().ServeHTTP))
-	mux.Handle(prefix+token.Path, cors.Anyone(postOnly, p.token().ServeHTTP))
-	mux.Handle(prefix+revoke.Path, cors.Anyone(postOnly, p.revoke().ServeHTTP))
+	mux.HandleFunc(prefix+authorize.PathAuthorize, within(only(http.MethodGet, a.Authorize)))
+	mux.HandleFunc(prefix+authorize.PathConsent, within(only(http.MethodPost, a.Consent)))
+	mux.HandleFunc(prefix+authorize.PathCallback+"{upstream}", within(only(http.MethodGet, a.Callback)))
+	mux.HandleFunc(prefix+register.Path, within(cors.Anyone(postOnly, p.register().ServeHTTP)))
+	mux.HandleFunc(prefix+token.Path, within(cors.Anyone(postOnly, p.token().ServeHTTP)))
+	mux.HandleFunc(prefix+revoke.Path, within(cors.Anyone(postOnly, p.revoke().ServeHTTP)))
 	for path, document := range p.metadata().Documents() {
 		mux.Handle(path, document)
 	}

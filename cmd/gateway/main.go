@@ -31,7 +31,9 @@ func run(args []string) error {
 	path := flags.String("config", "/etc/vestibule/config/config.json", "`file` with the configuration")
 	listen := flags.String("listen", ":8080", "`address` to serve at, plain HTTP: TLS ends before the gateway")
 	admin := flags.String("admin", ":8081", "`address` of /healthz and /readyz")
-	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `file` for a Kubernetes store (default: the pod's service account)")
+	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `file` (default: the pod's service account)")
+	configName := flags.String("config-name", "", "`name` under which the controller made the configuration, for the report to it")
+	podUID := flags.String("pod-uid", "", "`UID` of the pod, for the report to the controller")
 	level := slog.LevelInfo
 	flags.TextVar(&level, "log-level", level, "DEBUG, INFO, WARN or ERROR")
 	if err := flags.Parse(args); err != nil {
@@ -46,7 +48,9 @@ func run(args []string) error {
 	// A second signal ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
-	return serve(ctx, *path, *listen, *admin, gateway.Options{Kubeconfig: *kubeconfig, Log: log})
+	return serve(ctx, *path, *listen, *admin, gateway.Options{
+		Kubeconfig: *kubeconfig, ConfigName: *configName, PodUID: *podUID, Log: log,
+	})
 }
 
 func serve(ctx context.Context, path, listen, admin string, o gateway.Options) error {

@@ -40,6 +40,12 @@ func (s *Service) Check(ctx context.Context, token, resource string) (identity.I
 	return s.checkStore(ctx, p, g, known && now.Sub(heard) < s.opts.OutageTolerance)
 }
 
+// How long a check waits for the store: longer if there is nothing else to go by.
+const (
+	storePatience   = 10 * time.Second
+	excusedPatience = 2 * time.Second
+)
+
 // presented is a genuine, unexpired token.
 type presented struct {
 	id       store.ID
@@ -54,6 +60,12 @@ func (s *Service) checkStore(ctx context.Context, p presented, copied *grant, ex
 	if s.dead.has(p) {
 		return identity.Identity{}, oauth.InvalidToken("the store said so a moment ago")
 	}
+	patience := storePatience
+	if excused {
+		patience = excusedPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	g, err := s.table.Get(ctx, p.id)
 	if err == nil {
 		if err := s.permits(g, p); err != nil {

@@ -70,13 +70,13 @@ func (o *observer) explain(ctx context.Context, endpoint *url.URL, err error) *r
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.statuses) == 0 {
-		return &report.Failure{Reason: config.ReasonBackendUnreachable, Message: fmt.Sprintf("%s: %s", endpoint, netError(ctx, o.err, err))}
+		return &report.Failure{Reason: config.ReasonBackendUnreachable, Message: fmt.Sprintf("%s: %s", endpoint, netError(ctx, "the connection broke", o.err, err))}
 	}
 	last := o.statuses[len(o.statuses)-1]
 	if last == http.StatusUnauthorized || last == http.StatusForbidden {
 		return &report.Failure{
 			Reason:  config.ReasonBackendUnauthorized,
-			Message: fmt.Sprintf("%s answers %d: the backend must let the gateway in without credentials of its own", endpoint, last),
+			Message: fmt.Sprintf("%s answers %d to an MCP client", endpoint, last),
 		}
 	}
 	if ctx.Err() != nil {
@@ -84,12 +84,13 @@ func (o *observer) explain(ctx context.Context, endpoint *url.URL, err error) *r
 	}
 	return &report.Failure{
 		Reason:  config.ReasonBackendNotMCP,
-		Message: fmt.Sprintf("%s answers an MCP client with %d, and not as Streamable HTTP has it; is the route's backendPath right?", endpoint, last),
+		Message: fmt.Sprintf("%s answers an MCP client with %d, and not as Streamable HTTP has it", endpoint, last),
 	}
 }
 
-// netError says why there was no answer, in words that hold addresses at most.
-func netError(ctx context.Context, errs ...error) string {
+// netError says why there was no answer, in words that hold addresses at most;
+// otherwise is for errors that are not the network's.
+func netError(ctx context.Context, otherwise string, errs ...error) string {
 	if ctx.Err() != nil {
 		return "no answer in time"
 	}
@@ -101,5 +102,5 @@ func netError(ctx context.Context, errs ...error) string {
 			return dns.Error()
 		}
 	}
-	return "the connection broke"
+	return otherwise
 }

@@ -35,7 +35,7 @@ func Store(s store.Store, unreadable func() (broken, all int)) func(context.Cont
 		if broken, all := unreadable(); broken > 0 && broken == all {
 			return "", &report.Failure{
 				Reason:  config.ReasonKeysMismatch,
-				Message: fmt.Sprintf("none of %d records opens with the keys of this gateway: were they replaced, or is the store another server's?", all),
+				Message: fmt.Sprintf("none of %d records opens with the keys of this gateway", all),
 			}
 		}
 		return "records can be read and written", nil

@@ -19,19 +19,19 @@ func Upstream(u *upstream.Upstream) func(context.Context) (string, *report.Failu
 		case errors.Is(err, upstream.ErrIssuerDiffers):
 			return "", &report.Failure{
 				Reason:  config.ReasonUpstreamIssuerDiffers,
-				Message: fmt.Sprintf("the discovery document of %s names another issuer: issuerURL must be the same to the letter", u.Issuer()),
+				Message: fmt.Sprintf("the discovery document of %s names another issuer", u.Issuer()),
 			}
 		case errors.Is(err, upstream.ErrUntrusted):
 			return "", &report.Failure{
 				Reason:  config.ReasonUpstreamUntrusted,
-				Message: fmt.Sprintf("the certificate of %s is not trusted: is its authority in caBundleRef?", u.Issuer()),
+				Message: fmt.Sprintf("the certificate of %s is not trusted", u.Issuer()),
 			}
 		case errors.Is(err, upstream.ErrFiles):
 			return "", &report.Failure{Reason: config.ReasonUpstreamFiles, Message: upstream.ErrFiles.Error()}
 		default:
 			return "", &report.Failure{
 				Reason:  config.ReasonUpstreamUnreachable,
-				Message: fmt.Sprintf("no discovery document from %s: %s", u.Issuer(), netError(ctx, err)),
+				Message: fmt.Sprintf("no discovery document from %s: %s", u.Issuer(), netError(ctx, "it answers with something else", err)),
 			}
 		}
 	}

@@ -24,6 +24,9 @@ const (
 	// publishTimeout bounds one try to tell, retryPublish is the time to the next.
 	publishTimeout = 10 * time.Second
 	retryPublish   = 3 * time.Second
+	// repeatPublish is the time after which the same is said again, in case that
+	// somebody has deleted the object. To write what is there changes nothing.
+	repeatPublish = 2 * time.Minute
 )
 
 // Check is one thing to find out.
@@ -78,6 +81,8 @@ func (r *Reporter) Run(ctx context.Context) {
 			if err := r.publish(ctx, current); err != nil && ctx.Err() == nil {
 				r.Log.WarnContext(ctx, "the report cannot be published", "error", err)
 				tell.Reset(jitter(retryPublish))
+			} else {
+				tell.Reset(jitter(repeatPublish))
 			}
 		}
 	}

@@ -1,0 +1,11 @@
+package gateway
+
+import "time"
+
+// AnswerWithin bounds requests to the authorization server by another time, until
+// the function that it returns is called.
+func AnswerWithin(d time.Duration) (restore func()) {
+	before := answerWithin
+	answerWithin = d
+	return func() { answerWithin = before }
+}
