@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes everything that is generated from api/: deep copies and the CRD.
+# Writes everything that is generated: from api/ deep copies and the CRD, from
+# controllers/ the controller's role.
 #
 #   generate.sh DIRECTORY   the root to write below; "." is this repository
 set -euo pipefail
@@ -7,9 +8,13 @@ set -euo pipefail
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-mkdir -p "$out/api/v1alpha1" "$out/config/crd/bases"
+mkdir -p "$out/api/v1alpha1" "$out/config/crd/bases" "$out/config/rbac"
 go tool -modfile=hack/tools/go.mod controller-gen \
 	object:headerFile=hack/boilerplate.go.txt crd \
 	paths=./api/... \
 	output:object:dir="$out/api/v1alpha1" \
 	output:crd:dir="$out/config/crd/bases"
+go tool -modfile=hack/tools/go.mod controller-gen \
+	rbac:roleName=controller \
+	paths=./controllers/... \
+	output:rbac:dir="$out/config/rbac"

@@ -15,9 +15,6 @@ const (
 	ConditionUpstreamReady = "UpstreamReady"
 	// ConditionGatewayAvailable says that gateways with the current configuration are available.
 	ConditionGatewayAvailable = "GatewayAvailable"
-	// ConditionExposed says that the public URL leads to this server's gateway.
-	// It does not gate Ready: what exposes the gateway may not be in the cluster.
-	ConditionExposed = "Exposed"
 	// ConditionMCPManagerCompatible says whether MCP Manager can connect. It does
 	// not gate Ready: other clients ask for less.
 	ConditionMCPManagerCompatible = "MCPManagerCompatible"
@@ -31,3 +28,149 @@ const (
 	// first Unknown, else True.
 	ConditionReady = "Ready"
 )
+
+// Reasons of any condition that is Unknown.
+const (
+	// ReasonNotObserved: the cluster could not be asked. It is tried again.
+	ReasonNotObserved = "NotObserved"
+	// ReasonNotReported: only a gateway can find this out, and none that is ready
+	// and has the current configuration has said so yet.
+	ReasonNotReported = "NotReported"
+)
+
+// ReasonCheckFailed is the reason of a condition that is False because of a
+// gateway's check that this controller does not know: the gateway is the newer.
+const ReasonCheckFailed = "CheckFailed"
+
+// Reasons of Accepted.
+const (
+	// ReasonAccepted: the gateway is run as the spec says.
+	ReasonAccepted = "Accepted"
+	// ReasonNameConflict: an object that is not this MCPServer's has the name of
+	// one that it would need.
+	ReasonNameConflict = "NameConflict"
+	// ReasonPublicURLTaken: an older MCPServer has the same host and path.
+	ReasonPublicURLTaken = "PublicURLTaken"
+	// ReasonAccessRuleInvalid: an expression in access.rules does not compile.
+	ReasonAccessRuleInvalid = "AccessRuleInvalid"
+	// ReasonURLInCluster: bindings.mcpObject.type is URL, which is for a run on a
+	// developer's machine.
+	ReasonURLInCluster = "URLInCluster"
+)
+
+// ReasonBound is that of MCPObjectBound and OAuthKVBound when they are True.
+const ReasonBound = "Bound"
+
+// Reasons of MCPObjectBound.
+const (
+	// ReasonServiceMissing: there is no Service of this name.
+	ReasonServiceMissing = "ServiceMissing"
+	// ReasonServiceNotSupported: the Service stands for a name outside the cluster.
+	ReasonServiceNotSupported = "ServiceNotSupported"
+	// ReasonPortMissing: the Service has no such TCP port.
+	ReasonPortMissing = "PortMissing"
+	// ReasonNoReadyEndpoints: no pod behind the Service is ready.
+	ReasonNoReadyEndpoints = "NoReadyEndpoints"
+	// ReasonBackendUnreachable: a gateway gets no connection, or no answer.
+	ReasonBackendUnreachable = "BackendUnreachable"
+	// ReasonBackendNotMCP: a gateway gets an answer that is not of the route's transport.
+	ReasonBackendNotMCP = "BackendNotMCP"
+	// ReasonBackendUnauthorized: the backend asks the gateway for credentials.
+	ReasonBackendUnauthorized = "BackendUnauthorized"
+)
+
+// Reasons of OAuthKVBound.
+const (
+	// ReasonKeysLost: the Secret with the gateway's keys is gone.
+	ReasonKeysLost = "KeysLost"
+	// ReasonStoreObjectLost: objects that records were in are gone.
+	ReasonStoreObjectLost = "StoreObjectLost"
+	// ReasonStoreForbidden: the API server refuses the gateway's service account.
+	ReasonStoreForbidden = "StoreForbidden"
+	// ReasonStoreObjectAbsent: a gateway misses an object of the store.
+	ReasonStoreObjectAbsent = "StoreObjectAbsent"
+	// ReasonStoreUnreachable: the store does not answer a gateway.
+	ReasonStoreUnreachable = "StoreUnreachable"
+	// ReasonStoreUnwritable: a gateway can read, but not write.
+	ReasonStoreUnwritable = "StoreUnwritable"
+	// ReasonKeysMismatch: records do not open with the gateway's keys.
+	ReasonKeysMismatch = "KeysMismatch"
+)
+
+// Reasons of UpstreamReady.
+const (
+	// ReasonDiscovered: discovery answers with the configured issuer.
+	ReasonDiscovered = "Discovered"
+	// ReasonSecretMissing: the Secret of a clientSecretRef does not exist.
+	ReasonSecretMissing = "SecretMissing"
+	// ReasonSecretKeyMissing: the Secret exists without the key.
+	ReasonSecretKeyMissing = "SecretKeyMissing"
+	// ReasonCABundleMissing: the ConfigMap of a caBundleRef does not exist.
+	ReasonCABundleMissing = "CABundleMissing"
+	// ReasonCABundleKeyMissing: the ConfigMap exists without the key.
+	ReasonCABundleKeyMissing = "CABundleKeyMissing"
+	// ReasonUpstreamUnreachable: a gateway gets no answer, or no discovery document.
+	ReasonUpstreamUnreachable = "UpstreamUnreachable"
+	// ReasonUpstreamUntrusted: the provider's certificate is not good for it.
+	ReasonUpstreamUntrusted = "UpstreamUntrusted"
+	// ReasonUpstreamIssuerDiffers: the provider names another issuer.
+	ReasonUpstreamIssuerDiffers = "UpstreamIssuerDiffers"
+	// ReasonUpstreamFiles: a gateway cannot read the client secret or the CA bundle.
+	ReasonUpstreamFiles = "UpstreamFiles"
+)
+
+// Reasons of GatewayAvailable.
+const (
+	// ReasonAvailable: gateways with the current configuration are available.
+	ReasonAvailable = "Available"
+	// ReasonRollingOut: pods are on their way, and nothing holds them up that is known.
+	ReasonRollingOut = "RollingOut"
+	// ReasonNotDeployed: there is no Deployment yet, because of another condition.
+	ReasonNotDeployed = "NotDeployed"
+	// ReasonQuotaExceeded: a ResourceQuota of the namespace has no room for the pods.
+	ReasonQuotaExceeded = "QuotaExceeded"
+	// ReasonPodsRefused: the API server refuses the pods for another reason.
+	ReasonPodsRefused = "PodsRefused"
+	// ReasonUnschedulable: no node takes a pod.
+	ReasonUnschedulable = "Unschedulable"
+	// ReasonImagePullFailed: a node cannot get the gateway's image.
+	ReasonImagePullFailed = "ImagePullFailed"
+	// ReasonContainerNotStarting: a node cannot start the gateway's container.
+	ReasonContainerNotStarting = "ContainerNotStarting"
+	// ReasonCrashing: gateways start, and end.
+	ReasonCrashing = "Crashing"
+	// ReasonProgressDeadlineExceeded: pods are not ready in time, for no reason
+	// that is known.
+	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
+	// ReasonPolicyInvalid: a gateway does not understand the policy, and goes on
+	// with the last one.
+	ReasonPolicyInvalid = "PolicyInvalid"
+)
+
+// Reasons of MCPManagerCompatible.
+const (
+	// ReasonCompatible: MCP Manager can connect.
+	ReasonCompatible = "Compatible"
+	// ReasonRegistrationDisabled: MCP Manager registers itself, and may not.
+	ReasonRegistrationDisabled = "RegistrationDisabled"
+	// ReasonBindingNotReady: one of the two bindings is not bound.
+	ReasonBindingNotReady = "BindingNotReady"
+)
+
+// Reasons of Reconciling.
+const (
+	// ReasonSettled: the cluster is as the spec says, or waits for the user.
+	ReasonSettled = "Settled"
+	// ReasonProgressing: what was applied takes effect.
+	ReasonProgressing = "Progressing"
+	// ReasonRetrying: the last attempt failed, and is repeated.
+	ReasonRetrying = "Retrying"
+)
+
+// ReasonNotStalled is that of Stalled when it is False. When it is True, its
+// reason is that of the condition that needs the user.
+const ReasonNotStalled = "NotStalled"
+
+// ReasonReady is that of Ready when it is True. Otherwise its reason is that of
+// the condition that it stands for.
+const ReasonReady = "Ready"

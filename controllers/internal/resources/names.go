@@ -43,7 +43,7 @@ var shardName = regexp.MustCompile(`^(.+)-gateway-(clients|grants)-(0|[1-9][0-9]
 // ParseShardName says which shard of a server has this name.
 func ParseShardName(server *v1alpha1.MCPServer, name string) (Part, int, bool) {
 	m := shardName.FindStringSubmatch(name)
-	if m == nil || m[1] != server.Name {
+	if len(m) != 4 || m[1] != server.Name {
 		return "", 0, false
 	}
 	n, err := strconv.Atoi(m[3])
@@ -58,7 +58,7 @@ func IsShard(o metav1.Object) bool {
 		return false
 	}
 	m := shardName.FindStringSubmatch(o.GetName())
-	return m != nil && m[1] == owner.Name
+	return len(m) == 4 && m[1] == owner.Name
 }
 
 const kind = "MCPServer"

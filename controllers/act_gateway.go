@@ -1,0 +1,162 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vestibule.dev/vestibule/controllers/internal/resources"
+)
+
+// applyRights lets the gateway do what it must, and nothing else.
+func (r *Reconciler) applyRights(ctx context.Context, s *scope) error {
+	name := resources.Name(s.server)
+	if _, err := apply(ctx, r, s, child{kindServiceAccount, name}, resources.ServiceAccount(s.server)); err != nil {
+		return err
+	}
+	role := resources.Role(s.server, s.clientShards, s.grantShards)
+	if _, err := apply(ctx, r, s, child{kindRole, name}, role); err != nil {
+		return err
+	}
+	_, err := apply(ctx, r, s, child{kindRoleBinding, name}, resources.RoleBinding(s.server))
+	return err
+}
+
+// applyPolicy changes what gateways do while they run.
+func (r *Reconciler) applyPolicy(ctx context.Context, s *scope) error {
+	policy, err := resources.PolicyMap(s.server, resources.GatewayPolicy(s.server))
+	if err != nil {
+		return err
+	}
+	_, err = apply(ctx, r, s, child{kindConfigMap, resources.PolicyName(s.server)}, policy)
+	return err
+}
+
+func (r *Reconciler) applyService(ctx context.Context, s *scope) error {
+	_, err := apply(ctx, r, s, child{kindService, resources.Name(s.server)}, resources.Service(s.server))
+	return err
+}
+
+// applyDisruptionBudget also removes the budget when there is none any more.
+func (r *Reconciler) applyDisruptionBudget(ctx context.Context, s *scope) error {
+	c := child{kindDisruptionBudget, resources.Name(s.server)}
+	if budget := resources.DisruptionBudget(s.server); budget != nil {
+		_, err := apply(ctx, r, s, c, budget)
+		return err
+	}
+	if o := s.own(c); o != nil {
+		return r.remove(ctx, c, o)
+	}
+	return nil
+}
+
+// remove deletes the very object that was seen.
+func (r *Reconciler) remove(ctx context.Context, c child, o client.Object) error {
+	uid := o.GetUID()
+	err := r.Client.Delete(ctx, o, client.Preconditions{UID: &uid})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting %s %s: %w", c.kind, c.name, err)
+	}
+	return nil
+}
+
+// ensureConfig creates the configuration that the gateways are to have. It is the
+// first of the steps that could take away a gateway that works, so it stops where
+// something is missing that a new one would need.
+func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
+	port := backendPort(s)
+	if port == 0 {
+		return errStop
+	}
+	for _, ref := range s.seen.References {
+		if !ref.Found {
+			return errStop
+		}
+	}
+	m, err := resources.Config(s.server, resources.GatewayConfig(s.server, resources.Inputs{
+		BackendPort:  port,
+		Directory:    resources.Directory,
+		ClientShards: s.clientShards,
+		GrantShards:  s.grantShards,
+		Cluster:      resources.Cluster(s.server),
+	}))
+	if err != nil {
+		return err
+	}
+	s.config = m.Name
+	c := child{kindConfigMap, m.Name}
+	if err := r.observeChild(ctx, s, c, false); err != nil {
+		return err
+	}
+	if s.own(c) != nil {
+		return nil
+	}
+	_, err = r.create(ctx, s, kindConfigMap, m)
+	return err
+}
+
+// backendPort is the number of the backend's port: a number in the spec needs no
+// Service to be known.
+func backendPort(s *scope) int32 {
+	if port := s.server.Spec.Bindings.MCPObject.Service.Port; port.Type == intstr.Int {
+		return port.IntVal
+	}
+	return s.seen.Backend.Port
+}
+
+func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {
+	references, err := json.Marshal(s.seen.References)
+	if err != nil {
+		return fmt.Errorf("encoding the references: %w", err)
+	}
+	deployment, err := resources.Deployment(s.server, resources.Pod{
+		Image:        r.Image,
+		Config:       s.config,
+		References:   resources.Digest(references),
+		ClientShards: s.clientShards,
+		GrantShards:  s.grantShards,
+	})
+	if err != nil {
+		return err
+	}
+	changed, err := apply(ctx, r, s, child{kindDeployment, resources.Name(s.server)}, deployment)
+	if err != nil || !changed {
+		return err
+	}
+	s.seen.Gateway.Deployment = &appsv1.Deployment{}
+	return convert(deployment, s.seen.Gateway.Deployment)
+}
+
+// collectConfigs removes the configurations of templates that are gone. As long as
+// a rollout is under way, the pods before it may still have to be made anew.
+func (r *Reconciler) collectConfigs(ctx context.Context, s *scope) error {
+	d := s.seen.Gateway.Deployment
+	if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas != d.Status.Replicas {
+		return nil
+	}
+	used := map[string]bool{s.config: true}
+	for i := range s.seen.Gateway.Pods {
+		used[s.seen.Gateway.Pods[i].Annotations[resources.AnnotationConfig]] = true
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(groups[kindConfigMap].WithKind("ConfigMapList"))
+	if err := r.Client.List(ctx, list, client.InNamespace(s.server.Namespace),
+		client.MatchingLabels(resources.Labels(s.server, resources.ComponentConfig))); err != nil {
+		return fmt.Errorf("listing configurations: %w", err)
+	}
+	for i := range list.Items {
+		o := &list.Items[i]
+		if used[o.Name] || !metav1.IsControlledBy(o, s.server) {
+			continue
+		}
+		if err := r.remove(ctx, child{kindConfigMap, o.Name}, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}

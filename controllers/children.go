@@ -1,0 +1,156 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vestibule.dev/vestibule/controllers/internal/resources"
+)
+
+// The kinds of what an MCPServer owns.
+const (
+	kindConfigMap        = "ConfigMap"
+	kindDeployment       = "Deployment"
+	kindDisruptionBudget = "PodDisruptionBudget"
+	kindRole             = "Role"
+	kindRoleBinding      = "RoleBinding"
+	kindSecret           = "Secret"
+	kindService          = "Service"
+	kindServiceAccount   = "ServiceAccount"
+)
+
+var groups = map[string]schema.GroupVersion{
+	kindConfigMap:        corev1.SchemeGroupVersion,
+	kindDeployment:       appsv1.SchemeGroupVersion,
+	kindDisruptionBudget: policyv1.SchemeGroupVersion,
+	kindRole:             rbacv1.SchemeGroupVersion,
+	kindRoleBinding:      rbacv1.SchemeGroupVersion,
+	kindSecret:           corev1.SchemeGroupVersion,
+	kindService:          corev1.SchemeGroupVersion,
+	kindServiceAccount:   corev1.SchemeGroupVersion,
+}
+
+// metadataOf is for reading the metadata alone of an object of this kind.
+func metadataOf(kind string) *metav1.PartialObjectMetadata {
+	o := &metav1.PartialObjectMetadata{}
+	o.SetGroupVersionKind(groups[kind].WithKind(kind))
+	return o
+}
+
+// newObject is for reading a whole object of this kind.
+func newObject(kind string) client.Object {
+	switch kind {
+	case kindConfigMap:
+		return &corev1.ConfigMap{}
+	case kindDeployment:
+		return &appsv1.Deployment{}
+	case kindRole:
+		return &rbacv1.Role{}
+	case kindSecret:
+		return &corev1.Secret{}
+	case kindService:
+		return &corev1.Service{}
+	}
+	return metadataOf(kind)
+}
+
+// cached is what the cache has of this kind: the whole object, where more than its
+// metadata is looked at.
+func cached(kind string) client.Object {
+	if kind == kindSecret || kind == kindConfigMap {
+		return metadataOf(kind)
+	}
+	return newObject(kind)
+}
+
+// children are what exists under the names of what an MCPServer owns, whoever
+// owns it.
+type children map[child]client.Object
+
+type child struct{ kind, name string }
+
+// observeChildren looks at the objects that are applied, and at the one for the
+// reports. Those of the store are looked at with the store.
+func (r *Reconciler) observeChildren(ctx context.Context, s *scope) error {
+	name := resources.Name(s.server)
+	s.children = children{}
+	for _, c := range []child{
+		{kindDeployment, name},
+		{kindService, name},
+		{kindServiceAccount, name},
+		{kindRole, name},
+		{kindRoleBinding, name},
+		{kindDisruptionBudget, name},
+		{kindConfigMap, resources.PolicyName(s.server)},
+		{kindConfigMap, resources.ReportName(s.server)},
+	} {
+		if c.kind == kindDisruptionBudget && resources.DisruptionBudget(s.server) == nil {
+			if err := r.observeChild(ctx, s, c, false); err != nil {
+				return err
+			}
+			if s.foreign(c) {
+				delete(s.children, c) // Its name is not needed.
+			}
+			continue
+		}
+		if err := r.observeChild(ctx, s, c, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// observeChild looks at one object. The cache has those alone that carry our
+// labels: to be sure that there is no other, the API server is asked.
+func (r *Reconciler) observeChild(ctx context.Context, s *scope, c child, sure bool) error {
+	key := client.ObjectKey{Namespace: s.server.Namespace, Name: c.name}
+	o := cached(c.kind)
+	err := r.Client.Get(ctx, key, o)
+	if err != nil && client.IgnoreNotFound(err) == nil && sure {
+		o = metadataOf(c.kind)
+		err = r.Live.Get(ctx, key, o)
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading %s %s: %w", c.kind, c.name, err)
+	}
+	if err == nil {
+		s.children[c] = o
+	}
+	return nil
+}
+
+// own returns a child, or nil if it does not exist or is not the server's.
+func (s *scope) own(c child) client.Object {
+	if o := s.children[c]; o != nil && metav1.IsControlledBy(o, s.server) {
+		return o
+	}
+	return nil
+}
+
+// foreign says that an object is in the way.
+func (s *scope) foreign(c child) bool {
+	o := s.children[c]
+	return o != nil && !metav1.IsControlledBy(o, s.server)
+}
+
+// allForeign are all objects that are in the way, in a fixed order.
+func (s *scope) allForeign() []child {
+	var all []child
+	for c := range s.children {
+		if s.foreign(c) {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b child) int { return cmp.Compare(a.kind+"/"+a.name, b.kind+"/"+b.name) })
+	return all
+}

@@ -1,0 +1,45 @@
+package conditions
+
+import (
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+)
+
+// accepted names all refusals: who mends one should not have to wait for the next.
+func accepted(o *Observation) metav1.Condition {
+	if o.Refusals == nil {
+		return notObserved().of(v1alpha1.ConditionAccepted)
+	}
+	if len(o.Refusals) == 0 {
+		return yes(v1alpha1.ReasonAccepted, "The spec is accepted.").of(v1alpha1.ConditionAccepted)
+	}
+	var messages []string
+	for _, r := range o.Refusals {
+		messages = append(messages, r.Message)
+	}
+	return no(o.Refusals[0].Reason, "%s", strings.Join(messages, " ")).of(v1alpha1.ConditionAccepted)
+}
+
+// compatible is what MCP Manager asks for: a route in Streamable HTTP, which the
+// schema sees to, registration of confidential clients, and both bindings.
+func compatible(o *Observation, gating []metav1.Condition) metav1.Condition {
+	registration := &o.Server.Spec.OAuth.ClientRegistration
+	if registration.Policy == v1alpha1.PolicyDisabled {
+		return no(v1alpha1.ReasonRegistrationDisabled,
+			"MCP Manager registers itself as a client: set oauth.clientRegistration.policy to Enabled.").
+			of(v1alpha1.ConditionMCPManagerCompatible)
+	}
+	for _, status := range []metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionUnknown} {
+		for _, c := range gating {
+			if c.Status != status || c.Type != v1alpha1.ConditionMCPObjectBound && c.Type != v1alpha1.ConditionOAuthKVBound {
+				continue
+			}
+			return fact{status, v1alpha1.ReasonBindingNotReady, "MCP Manager needs both bindings, and " + c.Type + " is " + string(status) + "."}.
+				of(v1alpha1.ConditionMCPManagerCompatible)
+		}
+	}
+	return yes(v1alpha1.ReasonCompatible, "MCP Manager can connect to this server.").of(v1alpha1.ConditionMCPManagerCompatible)
+}

@@ -1,0 +1,78 @@
+package conditions
+
+import (
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+func objectBound(o *Observation) metav1.Condition {
+	return objectFact(o).of(v1alpha1.ConditionMCPObjectBound)
+}
+
+func objectFact(o *Observation) fact {
+	if o.Backend == nil {
+		return notObserved()
+	}
+	s := o.Server.Spec.Bindings.MCPObject.Service
+	if s == nil {
+		return unknown(v1alpha1.ReasonNotReported, "bindings.mcpObject is not a Service, so there is nothing to look at.")
+	}
+	switch b := o.Backend; {
+	case !b.Exists:
+		return no(v1alpha1.ReasonServiceMissing,
+			"There is no Service %s in this namespace: create it, or change bindings.mcpObject.service.name.", s.Name)
+	case b.External:
+		return no(v1alpha1.ReasonServiceNotSupported,
+			"Service %s is of type ExternalName, behind which the cluster sees no pods: let bindings.mcpObject.service.name be a Service with endpoints.", s.Name)
+	case b.Port == 0:
+		return no(v1alpha1.ReasonPortMissing,
+			"Service %s has no TCP port %s: add it there, or change bindings.mcpObject.service.port.", s.Name, s.Port.String())
+	case b.Ready == 0:
+		return no(v1alpha1.ReasonNoReadyEndpoints,
+			"No pod behind Service %s is ready on port %s: look at the pods that its selector finds.", s.Name, s.Port.String())
+	}
+	if f, ok := worst(o, func(r *config.Report) []check {
+		var checks []check
+		for _, route := range o.Server.Spec.Routes {
+			checks = append(checks, check{"routes[" + route.Name + "]", r.Routes[route.Name]})
+		}
+		return checks
+	}); !ok {
+		return f
+	}
+	return yes(v1alpha1.ReasonBound, "%d endpoints of Service %s are ready, and every route is answered in its transport.", o.Backend.Ready, s.Name)
+}
+
+func kvBound(o *Observation) metav1.Condition {
+	return kvFact(o).of(v1alpha1.ConditionOAuthKVBound)
+}
+
+func kvFact(o *Observation) fact {
+	switch s := o.Store; {
+	case s == nil:
+		return notObserved()
+	case s.KeysLost:
+		return no(v1alpha1.ReasonKeysLost,
+			"The Secret with the gateway's keys is gone, without which no record can be read. Restore it with its owner reference from a backup; if there is none, delete this MCPServer and create it again: then clients register, and users log in, anew.")
+	case len(s.Lost) > 0:
+		return no(v1alpha1.ReasonStoreObjectLost,
+			"Objects that hold records are gone: %s. Restore them with their owner references from a backup; if there is none, delete this MCPServer and create it again: then clients register, and users log in, anew.", some(s.Lost))
+	}
+	if f, ok := worst(o, func(r *config.Report) []check { return []check{{"bindings.oauthKV", r.Store}} }); !ok {
+		return f
+	}
+	return yes(v1alpha1.ReasonBound, "Every gateway can read and write the store.")
+}
+
+// some names the first few.
+func some(names []string) string {
+	const few = 5
+	if len(names) > few {
+		return strings.Join(names[:few], ", ") + ", and more"
+	}
+	return strings.Join(names, ", ")
+}

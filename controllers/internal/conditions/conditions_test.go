@@ -1,0 +1,295 @@
+package conditions_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/conditions"
+	"vestibule.dev/vestibule/controllers/internal/resources"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+const (
+	current = "current-template"
+	name    = "weather-gateway-config-1"
+)
+
+// good is an observation of a server of three replicas with which nothing is wrong.
+func good() *conditions.Observation {
+	ok := config.Check{Status: "True"}
+	o := &conditions.Observation{
+		Server: &v1alpha1.MCPServer{
+			ObjectMeta: metav1.ObjectMeta{Name: "weather", Generation: 7},
+			Spec: v1alpha1.MCPServerSpec{
+				Bindings: v1alpha1.Bindings{MCPObject: v1alpha1.MCPObject{
+					Type: v1alpha1.MCPObjectService, Service: &v1alpha1.ServicePort{Name: "weather", Port: intstr.FromString("http")},
+				}},
+				Routes:    []v1alpha1.Route{{Name: "mcp"}, {Name: "admin"}},
+				Upstreams: []v1alpha1.Upstream{{Name: "corp"}},
+				Gateway:   v1alpha1.Gateway{Replicas: 3},
+			},
+		},
+		Refusals:   []conditions.Refusal{},
+		Backend:    &conditions.Backend{Exists: true, Port: 8000, Ready: 2},
+		Store:      &conditions.Store{},
+		References: []conditions.Reference{},
+		Gateway: &conditions.Gateway{
+			Deployment: &appsv1.Deployment{
+				ObjectMeta: metav1.ObjectMeta{Generation: 2},
+				Status: appsv1.DeploymentStatus{ObservedGeneration: 2, Conditions: []appsv1.DeploymentCondition{
+					{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable"},
+				}},
+			},
+			Reports: map[types.UID]*config.Report{},
+		},
+	}
+	o.Gateway.Deployment.Spec.Template.Labels = map[string]string{resources.LabelTemplate: current}
+	for i := range 3 {
+		uid := fmt.Sprintf("uid-%d", i)
+		o.Gateway.Pods = append(o.Gateway.Pods, corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{
+				Name: fmt.Sprintf("pod-%d", i), UID: types.UID(uid),
+				Labels:      map[string]string{resources.LabelTemplate: current},
+				Annotations: map[string]string{resources.AnnotationConfig: name},
+			},
+			Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
+		})
+		o.Gateway.Reports[types.UID(uid)] = &config.Report{
+			Config: name, Policy: ok, Store: ok,
+			Upstreams: map[string]config.Check{"corp": ok},
+			Routes:    map[string]config.Check{"mcp": ok, "admin": ok},
+		}
+	}
+	return o
+}
+
+func unready(o *conditions.Observation, pods ...int) {
+	for _, i := range pods {
+		o.Gateway.Pods[i].Status.Conditions = nil
+	}
+}
+
+func rolling(o *conditions.Observation) {
+	o.Gateway.Deployment.Status.Conditions[0].Reason = "ReplicaSetUpdated"
+}
+
+func failed(reason, message string) config.Check {
+	return config.Check{Status: "False", Reason: reason, Message: message}
+}
+
+func report(o *conditions.Observation, pod int) *config.Report {
+	return o.Gateway.Reports[types.UID(fmt.Sprintf("uid-%d", pod))]
+}
+
+const (
+	isTrue    = metav1.ConditionTrue
+	isFalse   = metav1.ConditionFalse
+	isUnknown = metav1.ConditionUnknown
+)
+
+func TestConditions(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		seen          func(o *conditions.Observation)
+		conditionType string
+		status        metav1.ConditionStatus
+		reason        string
+		message       string // is in the condition's
+	}{
+		{"all is well", func(*conditions.Observation) {}, v1alpha1.ConditionReady, isTrue, v1alpha1.ReasonReady, ""},
+
+		{"two refusals are both named", func(o *conditions.Observation) {
+			o.Refusals = []conditions.Refusal{{Reason: v1alpha1.ReasonNameConflict, Message: "First."}, {Reason: v1alpha1.ReasonURLInCluster, Message: "Second."}}
+		}, v1alpha1.ConditionAccepted, isFalse, v1alpha1.ReasonNameConflict, "First. Second."},
+		{"refusals are not known", func(o *conditions.Observation) { o.Refusals = nil },
+			v1alpha1.ConditionAccepted, isUnknown, v1alpha1.ReasonNotObserved, ""},
+
+		{"the Service comes before what gateways say", func(o *conditions.Observation) {
+			o.Backend.Ready = 0
+			report(o, 0).Routes["mcp"] = failed(config.ReasonBackendNotMCP, "404")
+		}, v1alpha1.ConditionMCPObjectBound, isFalse, v1alpha1.ReasonNoReadyEndpoints, "port http"},
+		{"the worst report counts", func(o *conditions.Observation) {
+			report(o, 1).Routes["admin"] = failed(config.ReasonBackendNotMCP, "GET answers 404")
+		}, v1alpha1.ConditionMCPObjectBound, isFalse, v1alpha1.ReasonBackendNotMCP, "1 of 3 replicas: routes[admin]: GET answers 404. Check backendPath"},
+		{"a replica with two failures is one replica", func(o *conditions.Observation) {
+			for _, route := range []string{"mcp", "admin"} {
+				report(o, 1).Routes[route] = failed(config.ReasonBackendNotMCP, "404")
+				report(o, 2).Routes[route] = failed(config.ReasonBackendUnreachable, "refused")
+			}
+		}, v1alpha1.ConditionMCPObjectBound, isFalse, v1alpha1.ReasonBackendNotMCP, "2 of 3 replicas: routes[mcp]"},
+		{"a failure is worse than an unknown outcome", func(o *conditions.Observation) {
+			report(o, 0).Routes["mcp"] = config.Check{Status: "Unknown"}
+			report(o, 2).Routes["admin"] = failed(config.ReasonBackendUnreachable, "refused")
+		}, v1alpha1.ConditionMCPObjectBound, isFalse, v1alpha1.ReasonBackendUnreachable, "1 of 3"},
+		{"an unknown outcome is not a good one", func(o *conditions.Observation) { report(o, 0).Store = config.Check{Status: "Unknown"} },
+			v1alpha1.ConditionOAuthKVBound, isUnknown, v1alpha1.ReasonNotReported, ""},
+		{"a route that is not reported on is not known", func(o *conditions.Observation) { delete(report(o, 2).Routes, "admin") },
+			v1alpha1.ConditionMCPObjectBound, isUnknown, v1alpha1.ReasonNotReported, ""},
+		{"a failure that is not known", func(o *conditions.Observation) { report(o, 0).Store = failed("Brand_New", "odd") },
+			v1alpha1.ConditionOAuthKVBound, isFalse, v1alpha1.ReasonCheckFailed, "odd (Brand_New)"},
+
+		{"reports of other pods do not count", func(o *conditions.Observation) {
+			report(o, 0).Store = failed(config.ReasonStoreForbidden, "old")
+			o.Gateway.Pods[0].Labels[resources.LabelTemplate] = "old"
+		}, v1alpha1.ConditionOAuthKVBound, isTrue, v1alpha1.ReasonBound, ""},
+		{"nor of pods that are not ready", func(o *conditions.Observation) {
+			report(o, 0).Store = failed(config.ReasonStoreForbidden, "unready")
+			unready(o, 0)
+		}, v1alpha1.ConditionOAuthKVBound, isTrue, v1alpha1.ReasonBound, ""},
+		{"nor of pods on their way out", func(o *conditions.Observation) {
+			report(o, 0).Store = failed(config.ReasonStoreForbidden, "ending")
+			now := metav1.Now()
+			o.Gateway.Pods[0].DeletionTimestamp = &now
+		}, v1alpha1.ConditionOAuthKVBound, isTrue, v1alpha1.ReasonBound, ""},
+		{"nor about another configuration", func(o *conditions.Observation) {
+			report(o, 0).Store = failed(config.ReasonStoreForbidden, "before")
+			report(o, 0).Config = "weather-gateway-config-0"
+		}, v1alpha1.ConditionOAuthKVBound, isTrue, v1alpha1.ReasonBound, ""},
+		{"nor those that cannot be read", func(o *conditions.Observation) { o.Gateway.Reports["uid-0"] = nil },
+			v1alpha1.ConditionOAuthKVBound, isTrue, v1alpha1.ReasonBound, ""},
+		{"and without any, nothing is known", func(o *conditions.Observation) { o.Gateway.Reports = nil },
+			v1alpha1.ConditionUpstreamReady, isUnknown, v1alpha1.ReasonNotReported, ""},
+
+		{"lost keys are worse than a lost shard", func(o *conditions.Observation) {
+			o.Store.KeysLost, o.Store.Lost = true, []string{"a"}
+		}, v1alpha1.ConditionOAuthKVBound, isFalse, v1alpha1.ReasonKeysLost, ""},
+		{"many lost shards", func(o *conditions.Observation) { o.Store.Lost = []string{"a", "b", "c", "d", "e", "f"} },
+			v1alpha1.ConditionOAuthKVBound, isFalse, v1alpha1.ReasonStoreObjectLost, "a, b, c, d, e, and more"},
+
+		{"no Deployment, and nothing says why", func(o *conditions.Observation) { o.Gateway.Deployment = nil },
+			v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonNotDeployed, "Reconciling"},
+		{"a pod that was moved takes nothing away", func(o *conditions.Observation) { unready(o, 0, 1) },
+			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, "1 of 3"},
+		{"the last one does", func(o *conditions.Observation) { unready(o, 0, 1, 2) },
+			v1alpha1.ConditionGatewayAvailable, isUnknown, v1alpha1.ReasonRollingOut, "0 of 3"},
+		{"in a rollout all must be ready", func(o *conditions.Observation) { unready(o, 0); rolling(o) },
+			v1alpha1.ConditionGatewayAvailable, isUnknown, v1alpha1.ReasonRollingOut, "2 of 3"},
+		{"what the Deployment says of an older spec does not count", func(o *conditions.Observation) {
+			unready(o, 0)
+			o.Gateway.Deployment.Generation++
+		}, v1alpha1.ConditionGatewayAvailable, isUnknown, v1alpha1.ReasonRollingOut, ""},
+		{"a crash in the past of a ready pod", func(o *conditions.Observation) { crashed(o, 0) },
+			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, ""},
+		{"one of three crashes", func(o *conditions.Observation) { crashed(o, 0); unready(o, 0) },
+			v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonCrashing, "2 of 3 replicas are ready: pod pod-0 ended 4 times, at last with exit code 2"},
+		{"a clean end is no crash", func(o *conditions.Observation) {
+			crashed(o, 0)
+			o.Gateway.Pods[0].Status.ContainerStatuses[0].LastTerminationState.Terminated.ExitCode = 0
+			unready(o, 0)
+		}, v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, "2 of 3"},
+		{"a policy that one does not understand", func(o *conditions.Observation) {
+			report(o, 2).Policy = failed(config.ReasonPolicyInvalid, "unknown member")
+		}, v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonPolicyInvalid, "1 of 3 replicas: policy: unknown member"},
+		{"a policy that is not known to be in force", func(o *conditions.Observation) { report(o, 2).Policy = config.Check{} },
+			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, ""},
+
+		{"registration before bindings", func(o *conditions.Observation) {
+			o.Server.Spec.OAuth.ClientRegistration.Policy = v1alpha1.PolicyDisabled
+			o.Backend.Exists = false
+		}, v1alpha1.ConditionMCPManagerCompatible, isFalse, v1alpha1.ReasonRegistrationDisabled, ""},
+		{"a binding that is False before one that is not known", func(o *conditions.Observation) {
+			o.Backend = nil
+			o.Store.KeysLost = true
+		}, v1alpha1.ConditionMCPManagerCompatible, isFalse, v1alpha1.ReasonBindingNotReady, "OAuthKVBound"},
+		{"other conditions are not bindings", func(o *conditions.Observation) { o.References = nil },
+			v1alpha1.ConditionMCPManagerCompatible, isTrue, v1alpha1.ReasonCompatible, ""},
+
+		{"False before Unknown", func(o *conditions.Observation) { o.Backend = nil; o.Store.KeysLost = true },
+			v1alpha1.ConditionReady, isFalse, v1alpha1.ReasonKeysLost, "OAuthKVBound: "},
+		{"the first False", func(o *conditions.Observation) { o.Backend.Exists = false; o.Store.KeysLost = true },
+			v1alpha1.ConditionReady, isFalse, v1alpha1.ReasonServiceMissing, "MCPObjectBound: "},
+		{"the first Unknown", func(o *conditions.Observation) { o.Backend, o.Store = nil, nil },
+			v1alpha1.ConditionReady, isUnknown, v1alpha1.ReasonNotObserved, "MCPObjectBound: "},
+		{"MCP Manager does not gate", func(o *conditions.Observation) {
+			o.Server.Spec.OAuth.ClientRegistration.Policy = v1alpha1.PolicyDisabled
+		}, v1alpha1.ConditionReady, isTrue, v1alpha1.ReasonReady, ""},
+
+		{"a rollout is under way", func(o *conditions.Observation) { unready(o, 0); rolling(o) },
+			v1alpha1.ConditionReconciling, isTrue, v1alpha1.ReasonProgressing, "GatewayAvailable"},
+		{"a failure is repeated", func(o *conditions.Observation) { o.Failure = errors.New("no answer") },
+			v1alpha1.ConditionReconciling, isTrue, v1alpha1.ReasonRetrying, "no answer"},
+		{"a missing Service is waited for, not worked on", func(o *conditions.Observation) { o.Backend.Exists = false },
+			v1alpha1.ConditionReconciling, isFalse, v1alpha1.ReasonSettled, ""},
+		{"so is what keeps the first gateway from running", func(o *conditions.Observation) {
+			o.Backend.Exists = false
+			o.Gateway.Deployment, o.Gateway.Reports = nil, nil
+		}, v1alpha1.ConditionReconciling, isFalse, v1alpha1.ReasonSettled, ""},
+		{"who is stalled does not reconcile", func(o *conditions.Observation) { o.Store.KeysLost, o.Backend = true, nil },
+			v1alpha1.ConditionReconciling, isFalse, v1alpha1.ReasonSettled, ""},
+		{"a refusal stalls", func(o *conditions.Observation) {
+			o.Refusals = []conditions.Refusal{{Reason: v1alpha1.ReasonNameConflict, Message: "x"}}
+		}, v1alpha1.ConditionStalled, isTrue, v1alpha1.ReasonNameConflict, "Accepted: x"},
+		{"a lost shard stalls", func(o *conditions.Observation) { o.Store.Lost = []string{"a"} },
+			v1alpha1.ConditionStalled, isTrue, v1alpha1.ReasonStoreObjectLost, "OAuthKVBound: "},
+		{"a missing Service does not", func(o *conditions.Observation) { o.Backend.Exists = false },
+			v1alpha1.ConditionStalled, isFalse, v1alpha1.ReasonNotStalled, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := good()
+			c.seen(o)
+			got := meta.FindStatusCondition(conditions.All(o), c.conditionType)
+			if got.Status != c.status || got.Reason != c.reason || !strings.Contains(got.Message, c.message) {
+				t.Errorf("%s is %s/%s, want %s/%s, saying %q: %s", c.conditionType, got.Status, got.Reason, c.status, c.reason, c.message, got.Message)
+			}
+		})
+	}
+}
+
+func crashed(o *conditions.Observation, pod int) {
+	o.Gateway.Pods[pod].Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 4, LastTerminationState: corev1.ContainerState{
+		Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Reason: "Error", Message: "panic"},
+	}}}
+}
+
+// Before anything was seen, everything is Unknown, and nothing is missing.
+func TestNothingSeen(t *testing.T) {
+	o := &conditions.Observation{Server: good().Server}
+	for _, c := range conditions.All(o) {
+		switch c.Type {
+		case v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled:
+		default:
+			if c.Status != isUnknown {
+				t.Errorf("%s is %s", c.Type, c.Status)
+			}
+		}
+		if c.ObservedGeneration != 7 || c.Reason == "" || c.Message == "" {
+			t.Errorf("%s is incomplete: %v", c.Type, c)
+		}
+	}
+}
+
+// Messages are people's, and there are bounds to what they read.
+func TestMessagesAreBounded(t *testing.T) {
+	o := good()
+	report(o, 0).Store = failed(config.ReasonStoreForbidden, strings.Repeat("ä", 10_000))
+	for _, c := range conditions.All(o) {
+		if len(c.Message) > 1100 || strings.ContainsRune(c.Message, '\uFFFD') {
+			t.Errorf("%s says %d bytes: %s", c.Type, len(c.Message), c.Message)
+		}
+	}
+}
+
+// Every reason that a gateway can give is one of the API's, with a way out.
+func TestReasonsOfReports(t *testing.T) {
+	for _, reason := range []string{
+		config.ReasonStoreForbidden, config.ReasonStoreObjectAbsent, config.ReasonStoreUnreachable, config.ReasonStoreUnwritable, config.ReasonKeysMismatch,
+		config.ReasonUpstreamUnreachable, config.ReasonUpstreamUntrusted, config.ReasonUpstreamIssuerDiffers, config.ReasonUpstreamFiles,
+		config.ReasonBackendUnreachable, config.ReasonBackendNotMCP, config.ReasonBackendUnauthorized, config.ReasonPolicyInvalid,
+	} {
+		o := good()
+		report(o, 0).Store = failed(reason, "x")
+		if c := meta.FindStatusCondition(conditions.All(o), v1alpha1.ConditionOAuthKVBound); c.Reason != reason || strings.HasSuffix(c.Message, "x") {
+			t.Errorf("%s becomes %s: %s", reason, c.Reason, c.Message)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package conditions
+
+import (
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+func gatewayAvailable(o *Observation, before []metav1.Condition) metav1.Condition {
+	return gatewayFact(o, before).of(v1alpha1.ConditionGatewayAvailable)
+}
+
+func gatewayFact(o *Observation, before []metav1.Condition) fact {
+	g := o.Gateway
+	if g == nil {
+		return notObserved()
+	}
+	if g.Deployment == nil {
+		return notDeployed(before)
+	}
+	current, ready := g.Current(), 0
+	for _, p := range current {
+		if isReady(p) {
+			ready++
+		}
+	}
+	replicas := int(o.Server.Spec.Gateway.Replicas)
+	if f, bad := trouble(g.Deployment, current); bad {
+		f.message = sprintReplicas(ready, replicas) + f.message
+		return f
+	}
+	// An unknown outcome of the check of the policy does not take a gateway away.
+	f, _ := worst(o, func(r *config.Report) []check { return []check{{"policy", r.Policy}} })
+	if f.status == metav1.ConditionFalse {
+		return f
+	}
+	if ready > 0 && (ready >= replicas || rolledOut(g.Deployment)) {
+		return yes(v1alpha1.ReasonAvailable, "%d of %d replicas are available with the current configuration.", ready, replicas)
+	}
+	return unknown(v1alpha1.ReasonRollingOut, "%d of %d replicas are ready with the current configuration.", ready, replicas)
+}
+
+func notDeployed(before []metav1.Condition) fact {
+	for _, c := range before {
+		if c.Status == metav1.ConditionFalse {
+			return no(v1alpha1.ReasonNotDeployed, "No gateway runs yet, because %s is False: %s", c.Type, c.Message)
+		}
+	}
+	return no(v1alpha1.ReasonNotDeployed, "No gateway runs yet; the condition Reconciling says what is being tried.")
+}
+
+// trouble is what keeps pods from being ready, as far as the cluster says so.
+func trouble(d *appsv1.Deployment, current []*corev1.Pod) (fact, bool) {
+	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
+		if strings.Contains(c.Message, "exceeded quota") {
+			return no(v1alpha1.ReasonQuotaExceeded, "a ResourceQuota of this namespace has no room for a pod: raise it, or lower gateway.replicas. The API server says: %s", c.Message), true
+		}
+		return no(v1alpha1.ReasonPodsRefused, "the API server refuses the gateway's pods: %s", c.Message), true
+	}
+	for _, p := range current {
+		if isReady(p) {
+			continue
+		}
+		if f, bad := podTrouble(p); bad {
+			return f, true
+		}
+	}
+	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
+		return no(v1alpha1.ReasonProgressDeadlineExceeded, "pods are not ready in time: look at their events and logs. The Deployment says: %s", c.Message), true
+	}
+	return fact{}, false
+}
+
+// What the kubelet says of a container that waits.
+var (
+	pullTrouble  = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable"}
+	startTrouble = []string{"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+)
+
+func podTrouble(p *corev1.Pod) (fact, bool) {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			return no(v1alpha1.ReasonUnschedulable, "no node takes pod %s: %s", p.Name, c.Message), true
+		}
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		if w := c.State.Waiting; w != nil {
+			switch {
+			case slices.Contains(pullTrouble, w.Reason):
+				return no(v1alpha1.ReasonImagePullFailed, "the image %s of pod %s cannot be had; it is the one in the controller's flag --gateway-image. The node says: %s", c.Image, p.Name, w.Message), true
+			case slices.Contains(startTrouble, w.Reason):
+				return no(v1alpha1.ReasonContainerNotStarting, "the container of pod %s does not start: %s", p.Name, w.Message), true
+			}
+		}
+		end := c.LastTerminationState.Terminated
+		if c.State.Terminated != nil {
+			end = c.State.Terminated
+		}
+		if end != nil && end.ExitCode != 0 {
+			return no(v1alpha1.ReasonCrashing, "pod %s ended %d times, at last with exit code %d (%s): %s",
+				p.Name, max(c.RestartCount, 1), end.ExitCode, end.Reason, strings.TrimSpace(end.Message)), true
+		}
+	}
+	return fact{}, false
+}
+
+// rolledOut says that all pods of the current template were ready at some time: one
+// that is not now has been moved, or restarted, and the others do.
+func rolledOut(d *appsv1.Deployment) bool {
+	c := deploymentCondition(d, appsv1.DeploymentProgressing)
+	return d.Status.ObservedGeneration >= d.Generation && c != nil && c.Reason == "NewReplicaSetAvailable"
+}
+
+func deploymentCondition(d *appsv1.Deployment, t appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {
+	if d.Status.ObservedGeneration < d.Generation {
+		return nil // It speaks of another spec.
+	}
+	for i := range d.Status.Conditions {
+		if d.Status.Conditions[i].Type == t {
+			return &d.Status.Conditions[i]
+		}
+	}
+	return nil
+}

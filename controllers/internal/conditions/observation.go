@@ -1,0 +1,116 @@
+// Package conditions says what is right and what is wrong with an MCPServer. Each
+// condition is a pure function of one observation.
+package conditions
+
+import (
+	"cmp"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/resources"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// Observation is all that one pass of the controller saw. What is nil could not
+// be observed.
+type Observation struct {
+	// Server is the MCPServer.
+	Server *v1alpha1.MCPServer
+	// Refusals are why the spec is not accepted. Nil means that this is not
+	// known, empty that it is.
+	Refusals []Refusal
+	// Backend is what is known of bindings.mcpObject.
+	Backend *Backend
+	// Store is what is known of bindings.oauthKV.
+	Store *Store
+	// References are what is known of the objects that the spec refers to. Nil
+	// means nothing, empty that it refers to none.
+	References []Reference
+	// Gateway is what is known of the pods.
+	Gateway *Gateway
+	// Failure is what went wrong in this pass, so that it is repeated.
+	Failure error
+}
+
+// Refusal is one reason not to accept a spec.
+type Refusal struct{ Reason, Message string }
+
+// Backend is what the cluster says of a Service and of what is behind it.
+type Backend struct {
+	// Exists says that the Service does.
+	Exists bool
+	// External says that it stands for a name outside the cluster.
+	External bool
+	// Port is the number of the port that the spec names, or 0 if the Service
+	// has no such port.
+	Port int32
+	// Ready is how many endpoints of this port are ready.
+	Ready int
+}
+
+// Store is what the cluster says of the objects of a store.
+type Store struct {
+	// KeysLost says that the keys are gone.
+	KeysLost bool
+	// Lost are the names of shards that are gone, in order.
+	Lost []string
+}
+
+// Reference is what the cluster says of one key that the spec refers to.
+type Reference struct {
+	resources.Reference
+	// Exists says that the object does, Found that it has the key.
+	Exists, Found bool
+	// Digest stands for what is under the key.
+	Digest string
+}
+
+// Gateway is what the cluster says of the gateway's pods, and what they say.
+type Gateway struct {
+	// Deployment is nil if there is none.
+	Deployment *appsv1.Deployment
+	// Pods are all of the server's gateway pods, of this template or another.
+	Pods []corev1.Pod
+	// Reports are by the UID of the pod that wrote it.
+	Reports map[types.UID]*config.Report
+}
+
+// Current are the pods that were made from the current template and are not on
+// their way out, by name.
+func (g *Gateway) Current() []*corev1.Pod {
+	if g.Deployment == nil {
+		return nil
+	}
+	template := g.Deployment.Spec.Template.Labels[resources.LabelTemplate]
+	var current []*corev1.Pod
+	for i := range g.Pods {
+		if p := &g.Pods[i]; p.Labels[resources.LabelTemplate] == template && p.DeletionTimestamp.IsZero() {
+			current = append(current, p)
+		}
+	}
+	slices.SortFunc(current, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	return current
+}
+
+// Counted are the reports that count: those of ready pods of the current template,
+// about the configuration that they have now.
+func (g *Gateway) Counted() []*config.Report {
+	var counted []*config.Report
+	for _, p := range g.Current() {
+		r := g.Reports[p.UID]
+		if r != nil && isReady(p) && r.Config == p.Annotations[resources.AnnotationConfig] {
+			counted = append(counted, r)
+		}
+	}
+	return counted
+}
+
+func isReady(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}

@@ -1,0 +1,261 @@
+package conditions_test
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/conditions"
+	"vestibule.dev/vestibule/controllers/internal/resources"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+const page = "../../../docs/conditions.md"
+
+var update = flag.Bool("update", false, "write the example messages into "+page)
+
+// example is when a condition has a reason.
+type example struct {
+	conditionType, reason string
+	seen                  func(o *conditions.Observation)
+}
+
+func store(reason, message string) func(*conditions.Observation) {
+	return func(o *conditions.Observation) { report(o, 1).Store = failed(reason, message) }
+}
+
+func upstream(reason, message string) func(*conditions.Observation) {
+	return func(o *conditions.Observation) { report(o, 1).Upstreams["corp"] = failed(reason, message) }
+}
+
+func backend(reason, message string) func(*conditions.Observation) {
+	return func(o *conditions.Observation) { report(o, 1).Routes["mcp"] = failed(reason, message) }
+}
+
+func refused(reason, message string) func(*conditions.Observation) {
+	return func(o *conditions.Observation) {
+		o.Refusals = []conditions.Refusal{{Reason: reason, Message: message}}
+	}
+}
+
+func reference(kind, field, name, key string, exists bool) func(*conditions.Observation) {
+	return func(o *conditions.Observation) {
+		o.References = []conditions.Reference{{Reference: resources.Reference{
+			Field: "upstreams[corp].oidc." + field, Kind: kind, Name: name, Key: key,
+		}, Exists: exists}}
+	}
+}
+
+func pod(change func(p *corev1.Pod)) func(*conditions.Observation) {
+	return func(o *conditions.Observation) {
+		unready(o, 0, 1, 2)
+		rolling(o)
+		o.Gateway.Pods[0].Name = "weather-gateway-6d8f4-x2x7k"
+		change(&o.Gateway.Pods[0])
+	}
+}
+
+func waits(reason, message string) func(*conditions.Observation) {
+	return pod(func(p *corev1.Pod) {
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+			Image: "registry.example.com/vestibule/gateway:v1",
+			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
+		}}
+	})
+}
+
+func deployment(t appsv1.DeploymentConditionType, status corev1.ConditionStatus, message string) func(*conditions.Observation) {
+	return func(o *conditions.Observation) {
+		unready(o, 0)
+		o.Gateway.Deployment.Status.Conditions = []appsv1.DeploymentCondition{{Type: t, Status: status, Message: message}}
+	}
+}
+
+func nobodyReports(o *conditions.Observation) { o.Gateway.Reports = nil }
+
+var examples = []example{
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonNameConflict, refused(v1alpha1.ReasonNameConflict,
+		"metadata.name: Service weather-gateway exists and is not this MCPServer's: remove it, or create an MCPServer of another name.")},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonPublicURLTaken, refused(v1alpha1.ReasonPublicURLTaken,
+		"publicURL: host and path are those of the older MCPServer weather in namespace tools: create an MCPServer with another publicURL.")},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonAccessRuleInvalid, refused(v1alpha1.ReasonAccessRuleInvalid,
+		"access.rules: access rule staff: ERROR: <input>:1:1: undeclared reference to 'claim' (in container '')")},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonURLInCluster, refused(v1alpha1.ReasonURLInCluster,
+		"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")},
+
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonBound, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonServiceMissing, func(o *conditions.Observation) { o.Backend.Exists = false }},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonServiceNotSupported, func(o *conditions.Observation) { o.Backend.External = true }},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonPortMissing, func(o *conditions.Observation) { o.Backend.Port = 0 }},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonNoReadyEndpoints, func(o *conditions.Observation) { o.Backend.Ready = 0 }},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonBackendUnreachable, backend(config.ReasonBackendUnreachable,
+		"http://weather.default.svc:8000/mcp: connection refused")},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonBackendNotMCP, backend(config.ReasonBackendNotMCP,
+		"http://weather.default.svc:8000/mcp answers an MCP client with 404, and not as Streamable HTTP has it")},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonBackendUnauthorized, backend(config.ReasonBackendUnauthorized,
+		"http://weather.default.svc:8000/mcp answers 401")},
+
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonBound, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeysLost, func(o *conditions.Observation) { o.Store.KeysLost = true }},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreObjectLost, func(o *conditions.Observation) { o.Store.Lost = []string{"weather-gateway-grants-3"} }},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreForbidden, store(config.ReasonStoreForbidden,
+		"reading client records: the API server forbids it to the gateway's service account")},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreObjectAbsent, store(config.ReasonStoreObjectAbsent,
+		"reading client records: an object of the store does not exist")},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreUnreachable, store(config.ReasonStoreUnreachable, "reading client records: no answer in time")},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreUnwritable, store(config.ReasonStoreUnwritable, "writing client records: no answer in time")},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeysMismatch, store(config.ReasonKeysMismatch, "none of 12 records opens with the keys of this gateway")},
+
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonDiscovered, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretMissing, reference("Secret", "clientSecretRef", "weather-oidc", "client-secret", false)},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretKeyMissing, reference("Secret", "clientSecretRef", "weather-oidc", "client-secret", true)},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonCABundleMissing, reference("ConfigMap", "caBundleRef", "corp-ca", "ca.crt", false)},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonCABundleKeyMissing, reference("ConfigMap", "caBundleRef", "corp-ca", "ca.crt", true)},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamUnreachable, upstream(config.ReasonUpstreamUnreachable,
+		"no discovery document from https://idp.example.com: connection refused")},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamUntrusted, upstream(config.ReasonUpstreamUntrusted,
+		"the certificate of https://idp.example.com is not trusted")},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamIssuerDiffers, upstream(config.ReasonUpstreamIssuerDiffers,
+		"the discovery document of https://idp.example.com names another issuer")},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamFiles, upstream(config.ReasonUpstreamFiles,
+		"the client secret or the CA bundle cannot be read")},
+
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonAvailable, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonRollingOut, func(o *conditions.Observation) { unready(o, 0); rolling(o) }},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonNotDeployed, func(o *conditions.Observation) {
+		reference("Secret", "clientSecretRef", "weather-oidc", "client-secret", false)(o)
+		o.Gateway.Deployment = nil
+	}},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonQuotaExceeded, deployment(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue,
+		`pods "weather-gateway-6d8f4-x2x7k" is forbidden: exceeded quota: small, requested: pods=1, used: pods=4, limited: pods=4`)},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonPodsRefused, deployment(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue,
+		`admission webhook "policy.example.com" denied the request: images must be signed`)},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonUnschedulable, pod(func(p *corev1.Pod) {
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+			Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes are available: 3 Insufficient memory."}}
+	})},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonImagePullFailed, waits("ImagePullBackOff", "not found")},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonContainerNotStarting, waits("CreateContainerError", "exec /gateway: no such file or directory")},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonCrashing, pod(func(p *corev1.Pod) {
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 4, LastTerminationState: corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: "gateway: key set /etc/vestibule/keys/keyset.json: the key set holds no key"},
+		}}}
+	})},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonProgressDeadlineExceeded, deployment(appsv1.DeploymentProgressing, corev1.ConditionFalse,
+		`ReplicaSet "weather-gateway-6d8f4" has timed out progressing.`)},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonPolicyInvalid, func(o *conditions.Observation) {
+		report(o, 1).Policy = failed(config.ReasonPolicyInvalid, `json: unknown field "tools"`)
+	}},
+
+	{v1alpha1.ConditionMCPManagerCompatible, v1alpha1.ReasonCompatible, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionMCPManagerCompatible, v1alpha1.ReasonRegistrationDisabled, func(o *conditions.Observation) {
+		o.Server.Spec.OAuth.ClientRegistration.Policy = v1alpha1.PolicyDisabled
+	}},
+	{v1alpha1.ConditionMCPManagerCompatible, v1alpha1.ReasonBindingNotReady, func(o *conditions.Observation) { o.Backend.Ready = 0 }},
+
+	{v1alpha1.ConditionReconciling, v1alpha1.ReasonSettled, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, func(o *conditions.Observation) { unready(o, 0); rolling(o) }},
+	{v1alpha1.ConditionReconciling, v1alpha1.ReasonRetrying, func(o *conditions.Observation) {
+		o.Failure = errors.New("applying the Service: applying Service weather-gateway: connection refused")
+	}},
+
+	{v1alpha1.ConditionStalled, v1alpha1.ReasonNotStalled, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionReady, v1alpha1.ReasonReady, func(*conditions.Observation) {}},
+
+	{anyCondition, v1alpha1.ReasonNotObserved, func(o *conditions.Observation) { o.Store = nil }},
+	{anyCondition, v1alpha1.ReasonNotReported, nobodyReports},
+	{anyCondition, v1alpha1.ReasonCheckFailed, store("TooNew", "reading client records: odd")},
+}
+
+// anyCondition is the page's chapter of the reasons that several conditions have.
+const anyCondition = "Any of them"
+
+// The page and the program say the same: the same conditions, each with the same
+// reasons, and each with a message that the program really makes.
+func TestThePage(t *testing.T) {
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(data), "\n")
+	var documented []string
+	chapter, section := "", ""
+	for i, line := range lines {
+		if name, ok := strings.CutPrefix(line, "## "); ok {
+			chapter = name
+		}
+		if heading, ok := strings.CutPrefix(line, "### "); ok {
+			section = strings.Split(heading, " ")[0]
+			documented = append(documented, chapter+"/"+section)
+			if !regexp.MustCompile(` \((True|False|Unknown)\)$`).MatchString(heading) {
+				t.Errorf("%s/%s has no status", chapter, section)
+			}
+		}
+		if !strings.HasPrefix(line, "> ") {
+			continue
+		}
+		k := slices.IndexFunc(examples, func(e example) bool { return e.conditionType == chapter && e.reason == section })
+		if k < 0 {
+			t.Errorf("%s/%s has a message, but no example", chapter, section)
+			continue
+		}
+		want := "> " + examples[k].message(t)
+		if line != want && *update {
+			lines[i] = want
+		} else if line != want {
+			t.Errorf("%s/%s: run go test with -update\n got %s\nwant %s", chapter, section, line, want)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(page, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var want []string
+	for _, e := range examples {
+		want = append(want, e.conditionType+"/"+e.reason)
+		if !slices.Contains(documented, e.conditionType+"/"+e.reason) {
+			t.Errorf("%s/%s is not on the page", e.conditionType, e.reason)
+		}
+	}
+	for _, d := range documented {
+		if !slices.Contains(want, d) {
+			t.Errorf("%s is on the page, and nothing makes it", d)
+		}
+	}
+	constants, err := os.ReadFile("../../../api/v1alpha1/conditions.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)\tReason\w+ += "(\w+)"|^const Reason\w+ = "(\w+)"`).FindAllStringSubmatch(string(constants), -1) {
+		if !slices.ContainsFunc(examples, func(e example) bool { return e.reason == m[1]+m[2] }) {
+			t.Errorf("there is no example of the reason %s", m[1]+m[2])
+		}
+	}
+}
+
+// message is that of the condition in the example, whose reason is checked.
+func (e example) message(t *testing.T) string {
+	t.Helper()
+	o := good()
+	e.seen(o)
+	conditionType := e.conditionType
+	if conditionType == anyCondition {
+		conditionType = v1alpha1.ConditionOAuthKVBound
+	}
+	c := meta.FindStatusCondition(conditions.All(o), conditionType)
+	if c.Reason != e.reason {
+		t.Fatalf("the example of %s/%s is one of %s: %s", e.conditionType, e.reason, c.Reason, c.Message)
+	}
+	return c.Message
+}

@@ -1,0 +1,86 @@
+package conditions
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// check is one that a gateway made, of what a field of the spec says.
+type check struct {
+	field string
+	config.Check
+}
+
+// fixes are what helps when a gateway's check fails. A reason that is not here
+// is one that a newer gateway has.
+var fixes = map[string]string{
+	config.ReasonPolicyInvalid: "The gateway goes on with the policy that it had: let controller and gateway be of the same version.",
+
+	config.ReasonStoreForbidden:    "Look for what removed the gateway's Role or RoleBinding, or an admission policy that refuses its writes.",
+	config.ReasonStoreObjectAbsent: "An object of the store is missing: see whether somebody deleted it.",
+	config.ReasonStoreUnreachable:  "Look for what stands between the gateway's pods and the API server, such as a NetworkPolicy.",
+	config.ReasonStoreUnwritable:   "Look for an admission policy or a full etcd that refuses writes.",
+	config.ReasonKeysMismatch:      "The Secret with the gateway's keys is not the one that the records were made with: restore it from a backup.",
+
+	config.ReasonUpstreamUnreachable:   "Check oidc.issuerURL, and that the gateway's pods may connect to it.",
+	config.ReasonUpstreamUntrusted:     "Set oidc.caBundleRef to the certificates of who signed the provider's.",
+	config.ReasonUpstreamIssuerDiffers: "Set oidc.issuerURL to exactly the issuer that the provider's discovery document names.",
+	config.ReasonUpstreamFiles:         "Check what is under oidc.clientSecretRef and oidc.caBundleRef: the latter must be PEM certificates.",
+
+	config.ReasonBackendUnreachable:  "Check bindings.mcpObject.service, and that the gateway's pods may connect to it.",
+	config.ReasonBackendNotMCP:       "Check backendPath, and that the backend speaks the route's transport there.",
+	config.ReasonBackendUnauthorized: "The gateway authorizes users: let the backend take its requests without credentials.",
+}
+
+// worst is what is wrong by the gateways' own checks, the first failure of the
+// first replica that has one, or what is not known; or ok.
+func worst(o *Observation, checks func(*config.Report) []check) (f fact, ok bool) {
+	if o.Gateway == nil {
+		return notObserved(), false
+	}
+	counted := o.Gateway.Counted()
+	failing, known := 0, len(counted) > 0
+	var first check
+	for _, r := range counted {
+		fails := false
+		for _, c := range checks(r) {
+			switch metav1.ConditionStatus(c.Status) {
+			case metav1.ConditionTrue:
+			case metav1.ConditionFalse:
+				if failing == 0 && !fails {
+					first = c
+				}
+				fails = true
+			default:
+				known = false
+			}
+		}
+		if fails {
+			failing++
+		}
+	}
+	switch {
+	case failing > 0:
+		return failed(first, failing, len(counted)), false
+	case !known:
+		return unknown(v1alpha1.ReasonNotReported, "No gateway has reported on this yet."), false
+	}
+	return fact{}, true
+}
+
+func failed(c check, failing, replicas int) fact {
+	message := fmt.Sprintf("%d of %d replicas: %s: %s", failing, replicas, c.field, c.Message)
+	fix, known := fixes[c.Reason]
+	if !known {
+		return no(v1alpha1.ReasonCheckFailed, "%s (%s)", message, c.Reason)
+	}
+	if !strings.HasSuffix(message, "?") { // Some end in what may be the cause.
+		message += "."
+	}
+	return no(c.Reason, "%s %s", message, fix)
+}

@@ -1,0 +1,109 @@
+package resources
+
+import (
+	"encoding/json"
+	"fmt"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
+	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// PolicyMap is the ConfigMap with the policy, which gateways watch.
+func PolicyMap(server *v1alpha1.MCPServer, p *config.Policy) (*corev1ac.ConfigMapApplyConfiguration, error) {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the policy: %w", err)
+	}
+	return corev1ac.ConfigMap(PolicyName(server), server.Namespace).
+		WithLabels(Labels(server, ComponentPolicy)).
+		WithOwnerReferences(owner(server)).
+		WithData(map[string]string{config.PolicyKey: string(data)}), nil
+}
+
+// ServiceAccount is whom gateway pods are to the API server.
+func ServiceAccount(server *v1alpha1.MCPServer) *corev1ac.ServiceAccountApplyConfiguration {
+	return corev1ac.ServiceAccount(Name(server), server.Namespace).
+		WithLabels(Labels(server, ComponentGateway)).
+		WithOwnerReferences(owner(server))
+}
+
+// Role is all that a gateway may do: with these objects, by name. What it may not
+// list, it cannot find.
+func Role(server *v1alpha1.MCPServer, clientShards, grantShards int) *rbacv1ac.RoleApplyConfiguration {
+	role := rbacv1ac.Role(Name(server), server.Namespace).
+		WithLabels(Labels(server, ComponentGateway)).
+		WithOwnerReferences(owner(server))
+	core := func(resource string, verbs []string, names ...string) {
+		role.WithRules(rbacv1ac.PolicyRule().WithAPIGroups("").WithResources(resource).WithVerbs(verbs...).WithResourceNames(names...))
+	}
+	if kv := server.Spec.Bindings.OAuthKV.Kubernetes; kv != nil {
+		resource := "secrets"
+		if kv.Kind == v1alpha1.ShardConfigMap {
+			resource = "configmaps"
+		}
+		var shards []string
+		for n := range clientShards {
+			shards = append(shards, ShardName(server, Clients, n))
+		}
+		for n := range grantShards {
+			shards = append(shards, ShardName(server, Grants, n))
+		}
+		core(resource, []string{"get", "watch", "patch"}, shards...)
+	}
+	core("configmaps", []string{"get", "watch"}, PolicyName(server))
+	core("configmaps", []string{"get", "patch"}, ReportName(server))
+	return role
+}
+
+// RoleBinding gives the Role to the ServiceAccount.
+func RoleBinding(server *v1alpha1.MCPServer) *rbacv1ac.RoleBindingApplyConfiguration {
+	return rbacv1ac.RoleBinding(Name(server), server.Namespace).
+		WithLabels(Labels(server, ComponentGateway)).
+		WithOwnerReferences(owner(server)).
+		WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("Role").WithName(Name(server))).
+		WithSubjects(rbacv1ac.Subject().WithKind(rbacv1.ServiceAccountKind).WithNamespace(server.Namespace).WithName(Name(server)))
+}
+
+// Service is where whatever serves publicURL sends requests: port 80, named http.
+func Service(server *v1alpha1.MCPServer) *corev1ac.ServiceApplyConfiguration {
+	return corev1ac.Service(Name(server), server.Namespace).
+		WithLabels(Labels(server, ComponentGateway)).
+		WithOwnerReferences(owner(server)).
+		WithSpec(corev1ac.ServiceSpec().
+			WithSelector(selector(server)).
+			WithPorts(corev1ac.ServicePort().WithName(portPublic).WithPort(80).WithTargetPort(intstr.FromString(portPublic))))
+}
+
+// DisruptionBudget lets one gateway at a time be evicted, or is nil: for a single
+// one it could only be in the way of who empties a node.
+func DisruptionBudget(server *v1alpha1.MCPServer) *policyv1ac.PodDisruptionBudgetApplyConfiguration {
+	if server.Spec.Gateway.Replicas < 2 {
+		return nil
+	}
+	return policyv1ac.PodDisruptionBudget(Name(server), server.Namespace).
+		WithLabels(Labels(server, ComponentGateway)).
+		WithOwnerReferences(owner(server)).
+		WithSpec(policyv1ac.PodDisruptionBudgetSpec().
+			WithMaxUnavailable(intstr.FromInt32(1)).
+			WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))))
+}
+
+// selector is by what a Service and a Deployment find the server's pods. It can
+// never be changed.
+func selector(server *v1alpha1.MCPServer) map[string]string {
+	return map[string]string{labelName: application, labelInstance: server.Name}
+}
+
+func owner(server *v1alpha1.MCPServer) *metav1ac.OwnerReferenceApplyConfiguration {
+	r := OwnerReference(server)
+	return metav1ac.OwnerReference().
+		WithAPIVersion(r.APIVersion).WithKind(r.Kind).WithName(r.Name).WithUID(r.UID).
+		WithController(*r.Controller).WithBlockOwnerDeletion(*r.BlockOwnerDeletion)
+}

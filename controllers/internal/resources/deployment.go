@@ -1,0 +1,177 @@
+package resources
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+)
+
+// Directory is where gateway pods find their files.
+const Directory = "/etc/vestibule"
+
+const (
+	container  = "gateway"
+	portPublic = "http"
+	portAdmin  = "admin"
+	// user is who the gateway's image runs as; any but root would do.
+	user = 65532
+)
+
+// Pod is what the gateway's pods depend on besides the spec.
+type Pod struct {
+	// Image is the gateway's.
+	Image string
+	// Config is the name of the ConfigMap with the configuration.
+	Config string
+	// References stands for the content of all that the spec refers to.
+	References string
+	// ClientShards and GrantShards are how many the configuration says there are.
+	ClientShards, GrantShards int
+}
+
+// Deployment runs the gateway's pods. Everything that they read at their start is
+// named in their template, so it rolls them when it changes.
+func Deployment(server *v1alpha1.MCPServer, p Pod) (*appsv1ac.DeploymentApplyConfiguration, error) {
+	template := podTemplate(server, p)
+	data, err := json.Marshal(template)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the pod template: %w", err)
+	}
+	template.WithLabels(map[string]string{LabelTemplate: Digest(data)})
+	return appsv1ac.Deployment(Name(server), server.Namespace).
+		WithLabels(Labels(server, ComponentGateway)).
+		WithOwnerReferences(owner(server)).
+		WithSpec(appsv1ac.DeploymentSpec().
+			WithReplicas(server.Spec.Gateway.Replicas).
+			WithRevisionHistoryLimit(1).
+			WithStrategy(strategy(server)).
+			WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))).
+			WithTemplate(template)), nil
+}
+
+// strategy starts each new pod before an old one ends, but where two at a time
+// would each have a memory of their own.
+func strategy(server *v1alpha1.MCPServer) *appsv1ac.DeploymentStrategyApplyConfiguration {
+	if server.Spec.Bindings.OAuthKV.Type == v1alpha1.OAuthKVMemory {
+		return appsv1ac.DeploymentStrategy().WithType(appsv1.RecreateDeploymentStrategyType)
+	}
+	return appsv1ac.DeploymentStrategy().
+		WithType(appsv1.RollingUpdateDeploymentStrategyType).
+		WithRollingUpdate(appsv1ac.RollingUpdateDeployment().
+			WithMaxSurge(intstr.FromInt32(1)).
+			WithMaxUnavailable(intstr.FromInt32(0)))
+}
+
+func podTemplate(server *v1alpha1.MCPServer, p Pod) *corev1ac.PodTemplateSpecApplyConfiguration {
+	pod := corev1ac.PodSpec().
+		WithServiceAccountName(Name(server)).
+		WithAutomountServiceAccountToken(true).
+		WithEnableServiceLinks(false).
+		WithTerminationGracePeriodSeconds(30).
+		WithSecurityContext(corev1ac.PodSecurityContext().
+			WithRunAsNonRoot(true).WithRunAsUser(user).WithRunAsGroup(user).WithFSGroup(user).
+			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))).
+		WithContainers(gatewayContainer(p)).
+		WithVolumes(corev1ac.Volume().WithName(container).WithProjected(files(server, p)))
+	if server.Spec.Gateway.Replicas >= 2 {
+		// Not by force: two gateways on one node are better than one.
+		pod.WithTopologySpreadConstraints(corev1ac.TopologySpreadConstraint().
+			WithMaxSkew(1).
+			WithTopologyKey(corev1.LabelHostname).
+			WithWhenUnsatisfiable(corev1.ScheduleAnyway).
+			WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))).
+			WithMatchLabelKeys(appsv1.DefaultDeploymentUniqueLabelKey))
+	}
+	annotations := map[string]string{AnnotationConfig: p.Config, AnnotationReferences: p.References}
+	if server.Spec.Bindings.OAuthKV.Type == v1alpha1.OAuthKVKubernetes {
+		annotations[AnnotationClientShards] = strconv.Itoa(p.ClientShards)
+		annotations[AnnotationGrantShards] = strconv.Itoa(p.GrantShards)
+	}
+	return corev1ac.PodTemplateSpec().
+		WithLabels(maps.Clone(Labels(server, ComponentGateway))).
+		WithAnnotations(annotations).
+		WithSpec(pod)
+}
+
+func gatewayContainer(p Pod) *corev1ac.ContainerApplyConfiguration {
+	return corev1ac.Container().
+		WithName(container).
+		WithImage(p.Image).
+		WithImagePullPolicy(corev1.PullIfNotPresent).
+		WithArgs(
+			"-config", path.Join(Directory, "config", configKey),
+			"-config-name", p.Config,
+			"-pod-uid", "$(POD_UID)",
+			"-listen", ":8080",
+			"-admin", ":8081",
+		).
+		WithEnv(
+			corev1ac.EnvVar().WithName("POD_UID").WithValueFrom(corev1ac.EnvVarSource().
+				WithFieldRef(corev1ac.ObjectFieldSelector().WithAPIVersion("v1").WithFieldPath("metadata.uid"))),
+			// Below the limit, so that the collector works before the kernel kills.
+			corev1ac.EnvVar().WithName("GOMEMLIMIT").WithValue("450MiB"),
+		).
+		WithPorts(
+			corev1ac.ContainerPort().WithName(portPublic).WithContainerPort(8080).WithProtocol(corev1.ProtocolTCP),
+			corev1ac.ContainerPort().WithName(portAdmin).WithContainerPort(8081).WithProtocol(corev1.ProtocolTCP),
+		).
+		WithReadinessProbe(probe("/readyz", 5)).
+		WithLivenessProbe(probe("/healthz", 10)).
+		// No limit on CPU: it would only make logins slow when they are many.
+		WithResources(corev1ac.ResourceRequirements().
+			WithRequests(corev1.ResourceList{
+				corev1.ResourceCPU:    resource.MustParse("50m"),
+				corev1.ResourceMemory: resource.MustParse("64Mi"),
+			}).
+			WithLimits(corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("512Mi")})).
+		WithSecurityContext(corev1ac.SecurityContext().
+			WithAllowPrivilegeEscalation(false).
+			WithReadOnlyRootFilesystem(true).
+			WithCapabilities(corev1ac.Capabilities().WithDrop("ALL"))).
+		// The last lines of a crash are what a condition quotes.
+		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError).
+		WithVolumeMounts(corev1ac.VolumeMount().WithName(container).WithMountPath(Directory).WithReadOnly(true))
+}
+
+func probe(path string, period int32) *corev1ac.ProbeApplyConfiguration {
+	return corev1ac.Probe().
+		WithHTTPGet(corev1ac.HTTPGetAction().WithPath(path).WithPort(intstr.FromString(portAdmin)).WithScheme(corev1.URISchemeHTTP)).
+		WithPeriodSeconds(period).
+		WithTimeoutSeconds(3).
+		WithFailureThreshold(3)
+}
+
+// files lays out what Inputs.Directory promises.
+func files(server *v1alpha1.MCPServer, p Pod) *corev1ac.ProjectedVolumeSourceApplyConfiguration {
+	volume := corev1ac.ProjectedVolumeSource().WithDefaultMode(0o440)
+	fromConfigMap := func(name, key, to string) {
+		volume.WithSources(corev1ac.VolumeProjection().WithConfigMap(corev1ac.ConfigMapProjection().
+			WithName(name).WithItems(corev1ac.KeyToPath().WithKey(key).WithPath(to))))
+	}
+	fromSecret := func(name, key, to string) {
+		volume.WithSources(corev1ac.VolumeProjection().WithSecret(corev1ac.SecretProjection().
+			WithName(name).WithItems(corev1ac.KeyToPath().WithKey(key).WithPath(to))))
+	}
+	fromConfigMap(p.Config, configKey, path.Join("config", configKey))
+	fromSecret(KeysName(server), keysKey, path.Join("keys", keysKey))
+	for _, r := range References(server) {
+		if r.Kind == "Secret" {
+			fromSecret(r.Name, r.Key, r.Path)
+		} else {
+			fromConfigMap(r.Name, r.Key, r.Path)
+		}
+	}
+	return volume
+}

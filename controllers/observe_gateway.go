@@ -1,0 +1,85 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vestibule.dev/vestibule/controllers/internal/conditions"
+	"vestibule.dev/vestibule/controllers/internal/resources"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// observeGateway looks at the pods, and at what they report.
+func (r *Reconciler) observeGateway(ctx context.Context, s *scope) error {
+	if err := r.observeChildren(ctx, s); err != nil {
+		return err
+	}
+	pods, err := r.pods(ctx, r.Client, s)
+	if err != nil {
+		return err
+	}
+	reports, err := r.reports(ctx, s)
+	if err != nil {
+		return err
+	}
+	g := &conditions.Gateway{Pods: pods, Reports: reports}
+	if o := s.own(child{kindDeployment, resources.Name(s.server)}); o != nil {
+		// It may have been found by its metadata alone, without our labels.
+		d, whole := o.(*appsv1.Deployment)
+		if !whole {
+			d = &appsv1.Deployment{}
+			if err := r.Live.Get(ctx, client.ObjectKeyFromObject(o), d); err != nil {
+				return fmt.Errorf("reading Deployment %s: %w", o.GetName(), err)
+			}
+		}
+		g.Deployment = d
+	}
+	s.seen.Gateway = g
+	return nil
+}
+
+func (r *Reconciler) pods(ctx context.Context, from client.Reader, s *scope) ([]corev1.Pod, error) {
+	var pods corev1.PodList
+	if err := from.List(ctx, &pods, client.InNamespace(s.server.Namespace),
+		client.MatchingLabels(resources.Labels(s.server, resources.ComponentGateway))); err != nil {
+		return nil, fmt.Errorf("listing the gateway's pods: %w", err)
+	}
+	return pods.Items, nil
+}
+
+// reports reads what pods have reported. An entry that cannot be read is there,
+// and nil.
+func (r *Reconciler) reports(ctx context.Context, s *scope) (map[types.UID]*config.Report, error) {
+	c := child{kindConfigMap, resources.ReportName(s.server)}
+	meta := s.own(c)
+	if meta == nil {
+		return nil, nil
+	}
+	id := memoID(client.ObjectKeyFromObject(s.server), c)
+	if reports, ok := r.reported.at(id, version(meta)); ok {
+		return reports, nil
+	}
+	m := &corev1.ConfigMap{}
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(meta), m)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading the report: %w", err)
+	}
+	if err != nil {
+		return nil, nil
+	}
+	reports := map[types.UID]*config.Report{}
+	for uid, data := range m.Data {
+		report, err := config.ParseReport([]byte(data))
+		if err != nil {
+			report = nil
+		}
+		reports[types.UID(uid)] = report
+	}
+	r.reported.remember(id, version(m), reports)
+	return reports, nil
+}

@@ -1,0 +1,174 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/conditions"
+	"vestibule.dev/vestibule/controllers/internal/resources"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// shards are those that exist, by part and number.
+type shards map[resources.Part]map[int]client.Object
+
+// part is what the count of the shards of one kind depends on.
+type part struct {
+	name       resources.Part
+	annotation string
+	filling    func(*config.Report) bool
+	count      *int // where the count goes
+}
+
+func (s *scope) parts() []part {
+	return []part{
+		{resources.Clients, resources.AnnotationClientShards, func(r *config.Report) bool { return r.FillingClients }, &s.clientShards},
+		{resources.Grants, resources.AnnotationGrantShards, func(r *config.Report) bool { return r.FillingGrants }, &s.grantShards},
+	}
+}
+
+// observeStore looks for the keys and the shards, and for those that ought to be
+// there. They are created in a fixed order: the keys, the shards by number, then
+// the Role that names them and the Deployment that is told their count. So what
+// is missing before something that exists has been deleted.
+func (r *Reconciler) observeStore(ctx context.Context, s *scope) error {
+	if s.seen.Gateway == nil {
+		return nil // What ought to exist is not known, and an error is on its way.
+	}
+	seen := &conditions.Store{}
+	if err := r.observeShards(ctx, s, seen); err != nil {
+		return err
+	}
+	keys := child{kindSecret, resources.KeysName(s.server)}
+	if err := r.observeChild(ctx, s, keys, true); err != nil {
+		return err
+	}
+	used := len(s.shards[resources.Clients]) > 0 || len(s.shards[resources.Grants]) > 0 ||
+		s.seen.Gateway.Deployment != nil || s.role() != nil || wasBound(s.server)
+	seen.KeysLost = s.children[keys] == nil && used
+	s.seen.Store = seen
+	return nil
+}
+
+func (r *Reconciler) observeShards(ctx context.Context, s *scope, seen *conditions.Store) error {
+	s.shards = shards{resources.Clients: {}, resources.Grants: {}}
+	kv := s.server.Spec.Bindings.OAuthKV.Kubernetes
+	if kv == nil {
+		return nil
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(groups[string(kv.Kind)].WithKind(string(kv.Kind) + "List"))
+	if err := r.Client.List(ctx, list, client.InNamespace(s.server.Namespace),
+		client.MatchingLabels(resources.Labels(s.server, resources.ComponentStore))); err != nil {
+		return fmt.Errorf("listing the shards: %w", err)
+	}
+	for i := range list.Items {
+		o := &list.Items[i]
+		if part, n, ok := resources.ParseShardName(s.server, o.Name); ok && metav1.IsControlledBy(o, s.server) {
+			s.shards[part][n] = o
+		}
+	}
+	for _, p := range s.parts() {
+		if err := r.observePart(ctx, s, p, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// observePart decides how many shards there have to be: those that there are, more
+// of them if gateways ask for it.
+func (r *Reconciler) observePart(ctx context.Context, s *scope, p part, seen *conditions.Store) error {
+	kv := s.server.Spec.Bindings.OAuthKV.Kubernetes
+	told, id := s.told(p), memoID(client.ObjectKeyFromObject(s.server), child{string(kv.Kind), string(p.name)})
+	// Never fewer than there were: what is lost is to be noticed.
+	before, _ := r.counted.at(id, string(s.server.UID))
+	expected := max(told, before)
+	if s.seen.Gateway.Deployment == nil {
+		expected = max(expected, s.named(p.name))
+	}
+	for n := range s.shards[p.name] {
+		expected = max(expected, n+1)
+	}
+	if wasBound(s.server) {
+		expected = max(expected, 1)
+	}
+	*p.count = max(int(kv.MinShards), expected)
+	for _, report := range s.seen.Gateway.Counted() {
+		if p.filling(report) {
+			// Twice what the report is about: what was added since, it does not know.
+			*p.count = max(*p.count, min(2*told, int(kv.MaxShards)))
+		}
+	}
+	for n := range *p.count {
+		if s.shards[p.name][n] != nil {
+			continue
+		}
+		c := child{string(kv.Kind), resources.ShardName(s.server, p.name, n)}
+		if err := r.observeChild(ctx, s, c, n < expected); err != nil {
+			return err
+		}
+		switch o := s.own(c); {
+		case o != nil:
+			s.shards[p.name][n] = o
+		case s.children[c] == nil && n < expected:
+			seen.Lost = append(seen.Lost, c.name)
+		}
+	}
+	return nil
+}
+
+// told is how many shards the gateways are told there are.
+func (s *scope) told(p part) int {
+	d := s.seen.Gateway.Deployment
+	if d == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(d.Spec.Template.Annotations[p.annotation])
+	if err != nil {
+		return 0
+	}
+	return min(n, mostShards)
+}
+
+// mostShards is how many of a part the schema allows.
+const mostShards = 1024
+
+// named is how many shards the Role names: what is left to go by where somebody has
+// deleted the Deployment.
+func (s *scope) named(p resources.Part) int {
+	role := s.role()
+	if role == nil {
+		return 0
+	}
+	count := 0
+	for _, rule := range role.Rules {
+		for _, name := range rule.ResourceNames {
+			if of, n, ok := resources.ParseShardName(s.server, name); ok && of == p {
+				count = max(count, min(n+1, mostShards))
+			}
+		}
+	}
+	return count
+}
+
+func (s *scope) role() *rbacv1.Role {
+	role, _ := s.own(child{kindRole, resources.Name(s.server)}).(*rbacv1.Role)
+	return role
+}
+
+// wasBound says whether, by the status, the store has been in use.
+func wasBound(server *v1alpha1.MCPServer) bool {
+	c := meta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionOAuthKVBound)
+	if c == nil {
+		return false
+	}
+	return c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonKeysLost || c.Reason == v1alpha1.ReasonStoreObjectLost
+}

@@ -1,0 +1,182 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/conditions"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// What the controller may do. It may do all that it lets a gateway do, so it needs
+// no right to grant more than it has. Where it runs for some namespaces only, the
+// same rules are bound in these.
+//
+// +kubebuilder:rbac:groups=mcp.vestibule.dev,resources=mcpservers,verbs=get;list;watch
+// +kubebuilder:rbac:groups=mcp.vestibule.dev,resources=mcpservers/status,verbs=get;patch
+// +kubebuilder:rbac:groups=mcp.vestibule.dev,resources=mcpservers/finalizers,verbs=update
+// +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=list;watch
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+//
+// In its own namespace it takes the lease by which one of several leads, and says so.
+//
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,namespace=vestibule-system,verbs=get;create;update
+// +kubebuilder:rbac:groups="",resources=events,namespace=vestibule-system,verbs=create;patch
+
+// Reconciler brings the cluster to what one MCPServer asks for.
+type Reconciler struct {
+	// Client writes, and reads what is watched: Secrets and ConfigMaps as
+	// metadata only.
+	Client client.Client
+	// Live reads from the API server itself: the content of Secrets and
+	// ConfigMaps, and whether what is not in the cache is really not there.
+	Live client.Reader
+	// Events tells the user what a condition could be overlooked for.
+	Events events.EventRecorder
+	// Image is that of the gateways.
+	Image string
+	// Now tells the time.
+	Now func() time.Time
+
+	// What was read, and when, of what the cache has no content of.
+	contents memo[map[string]string]
+	reported memo[map[types.UID]*config.Report]
+	// counted is how many shards there were, which the cache may be late to know.
+	counted memo[int]
+	applied applied
+}
+
+// step is one of the things that a pass does.
+type step struct {
+	doing string
+	run   func(context.Context, *scope) error
+}
+
+// errStop is how an acting step says that those after it must not run, for a
+// reason that is in the scope.
+var errStop = errors.New("stopped")
+
+// retryConflict is when to look again for an object in the way that is not
+// watched, because it is not ours.
+const retryConflict = 30 * time.Second
+
+// Reconcile observes first, then acts. Whatever happens, the status says so.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	server := &v1alpha1.MCPServer{}
+	if err := r.Client.Get(ctx, request.NamespacedName, server); err != nil {
+		if client.IgnoreNotFound(err) == nil {
+			r.forget(request.NamespacedName)
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !server.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil // What it owns goes with it.
+	}
+	s := newScope(server)
+	s.seen.Failure = r.pass(ctx, s)
+	if err := errors.Join(s.seen.Failure, r.writeStatus(ctx, s)); err != nil {
+		if apierrors.IsConflict(err) {
+			log.FromContext(ctx).V(1).Info("somebody else wrote first", "error", err.Error())
+			return ctrl.Result{RequeueAfter: time.Second}, nil
+		}
+		return ctrl.Result{}, err
+	}
+	for _, refusal := range s.seen.Refusals {
+		if refusal.Reason == v1alpha1.ReasonNameConflict {
+			return ctrl.Result{RequeueAfter: retryConflict}, nil
+		}
+	}
+	return ctrl.Result{}, nil
+}
+
+func (r *Reconciler) pass(ctx context.Context, s *scope) error {
+	var errs []error
+	for _, observe := range []step{
+		{"looking at the backend", r.observeBackend},
+		{"reading what the spec refers to", r.observeReferences},
+		{"looking at the gateway", r.observeGateway},
+		{"looking at the store", r.observeStore},
+		{"checking the spec", r.observeRefusals},
+	} {
+		// One that fails says nothing about the others.
+		if err := observe.run(ctx, s); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", observe.doing, err))
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...) // Who has not seen all does nothing.
+	}
+	for _, act := range []step{
+		{"making sure that nothing stands against it", mayAct},
+		{"creating the keys", r.ensureKeys},
+		{"creating the store", r.ensureShards},
+		{"creating the report", r.ensureReport},
+		{"clearing the report", r.clearReport},
+		{"granting the gateway its rights", r.applyRights},
+		{"applying the policy", r.applyPolicy},
+		{"applying the Service", r.applyService},
+		{"applying the disruption budget", r.applyDisruptionBudget},
+		{"creating the configuration", r.ensureConfig},
+		{"applying the Deployment", r.applyDeployment},
+		{"removing configurations that nobody uses", r.collectConfigs},
+	} {
+		switch err := act.run(ctx, s); {
+		case errors.Is(err, errStop):
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s: %w", act.doing, err)
+		}
+	}
+	return nil
+}
+
+// forget what is remembered of a server that is gone.
+func (r *Reconciler) forget(server types.NamespacedName) {
+	prefix := server.String() + "/"
+	r.contents.forget(prefix)
+	r.reported.forget(prefix)
+	r.counted.forget(prefix)
+	r.applied.forget(prefix)
+}
+
+// scope is what one pass saw and decided.
+type scope struct {
+	server *v1alpha1.MCPServer
+	seen   conditions.Observation
+
+	children children
+	shards   shards
+	// How many shards there have to be.
+	clientShards, grantShards int
+	// config is the name of the current configuration.
+	config string
+}
+
+func newScope(server *v1alpha1.MCPServer) *scope {
+	return &scope{server: server, seen: conditions.Observation{Server: server}}
+}
+
+// mayAct stops where the spec is not accepted, or records would be lost.
+func mayAct(_ context.Context, s *scope) error {
+	if len(s.seen.Refusals) > 0 || s.seen.Store.KeysLost || len(s.seen.Store.Lost) > 0 {
+		return errStop
+	}
+	return nil
+}

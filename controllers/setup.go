@@ -1,0 +1,75 @@
+package controllers
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+)
+
+// NewScheme knows every type that the controller reads or writes.
+func NewScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("making the scheme: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// Setup adds the controller to a manager whose cache has CacheOptions. Gateways run
+// this image.
+func Setup(mgr ctrl.Manager, image string) error {
+	return watch(mgr, New(mgr, image), controller.Options{MaxConcurrentReconciles: 4})
+}
+
+// New returns the reconciler of a manager.
+func New(mgr ctrl.Manager, image string) *Reconciler {
+	return &Reconciler{
+		Client: mgr.GetClient(),
+		Live:   mgr.GetAPIReader(),
+		Events: mgr.GetEventRecorder("vestibule-controller"),
+		Image:  image,
+		Now:    time.Now,
+	}
+}
+
+// watch calls r for whatever can change what it would do.
+func watch(mgr ctrl.Manager, r reconcile.Reconciler, o controller.Options) error {
+	w := watcher{mgr.GetClient()}
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("mcpserver").
+		WithOptions(o).
+		For(&v1alpha1.MCPServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.MCPServer{}, handler.EnqueueRequestsFromMapFunc(w.rivals), builder.WithPredicates(onlyGone)).
+		Owns(&appsv1.Deployment{}).
+		Owns(&rbacv1.Role{}).
+		Owns(&rbacv1.RoleBinding{}, builder.OnlyMetadata).
+		Owns(&corev1.ServiceAccount{}, builder.OnlyMetadata).
+		Owns(&policyv1.PodDisruptionBudget{}, builder.OnlyMetadata).
+		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(w.ofService)).
+		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(w.ofEndpoints)).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(w.ofPod)).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(w.of(kindSecret)), builder.WithPredicates(notRecords)).
+		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(w.of(kindConfigMap)), builder.WithPredicates(notRecords)).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("setting up the controller: %w", err)
+	}
+	return nil
+}

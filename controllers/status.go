@@ -1,0 +1,56 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/conditions"
+)
+
+// writeStatus says what was seen, if that is news.
+func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
+	next := s.server.DeepCopy()
+	status := &next.Status
+	status.ObservedGeneration = s.server.Generation
+	status.URL = s.server.Spec.PublicURL + s.server.Spec.Routes[0].Path
+	all := conditions.All(&s.seen)
+	kept := status.Conditions[:0:0]
+	for _, c := range status.Conditions {
+		if meta.FindStatusCondition(all, c.Type) != nil {
+			kept = append(kept, c) // One that an older controller knew is dropped.
+		}
+	}
+	status.Conditions = kept
+	for _, c := range all {
+		meta.SetStatusCondition(&status.Conditions, c)
+	}
+	if equality.Semantic.DeepEqual(s.server.Status, next.Status) {
+		return nil
+	}
+	// Not over what another controller wrote meanwhile: it may have seen more.
+	patch := client.MergeFromWithOptions(s.server, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, next, patch, fieldOwner); err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	r.warn(s, next)
+	return nil
+}
+
+// warn makes an event of a loss, once.
+func (r *Reconciler) warn(s *scope, next *v1alpha1.MCPServer) {
+	before := meta.FindStatusCondition(s.server.Status.Conditions, v1alpha1.ConditionOAuthKVBound)
+	now := meta.FindStatusCondition(next.Status.Conditions, v1alpha1.ConditionOAuthKVBound)
+	if now.Reason != v1alpha1.ReasonKeysLost && now.Reason != v1alpha1.ReasonStoreObjectLost {
+		return
+	}
+	if before != nil && before.Reason == now.Reason && before.Message == now.Message {
+		return
+	}
+	r.Events.Eventf(next, nil, corev1.EventTypeWarning, now.Reason, "Observe", "%s", now.Message)
+}
