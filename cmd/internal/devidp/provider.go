@@ -36,8 +36,8 @@ type Options struct {
 	// RedirectURIs are where logins may end, compared character by character.
 	// At least one is needed.
 	RedirectURIs []string
-	// ClientID is the relying party's. When empty, a random one is made up.
-	ClientID string
+	// ClientID and ClientSecret are the relying party's. What is empty is made up.
+	ClientID, ClientSecret string
 	// Users are those who can log in. When empty: alice, who is staff; bob, who
 	// is staff and ops; and mallory, whose mail address is not verified.
 	Users []User
@@ -86,7 +86,7 @@ func New(issuer string, o Options) (*Provider, error) {
 	}
 	c := &client{
 		id:           cmp.Or(o.ClientID, rand.Text()),
-		secret:       rand.Text() + rand.Text(), // 260 bits
+		secret:       cmp.Or(o.ClientSecret, rand.Text()+rand.Text()), // 260 bits
 		redirectURIs: slices.Clone(o.RedirectURIs),
 	}
 	p := &Provider{issuer: issuer, cookie: cookieFor(u), storage: newStorage(c, us, key, o.Now), log: o.Log}
@@ -98,7 +98,7 @@ func New(issuer string, o Options) (*Provider, error) {
 }
 
 // Client returns the credentials of the relying party. They are new in each
-// Provider, but for an id that Options has named.
+// Provider, but for what Options has named.
 func (p *Provider) Client() (id, secret string) {
 	return p.storage.client.id, p.storage.client.secret
 }

@@ -1,0 +1,68 @@
+// Command weather is an MCP server to put a gateway in front of, for clusters in
+// which Vestibule is tried out. It serves made-up forecasts at /mcp.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"vestibule.dev/vestibule/cmd/internal/weather"
+)
+
+func main() {
+	// A second signal ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, os.Args[1:]); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "weather:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("weather", flag.ContinueOnError)
+	listen := flags.String("listen", ":8080", "`address` to serve at, plain HTTP")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", *listen)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	return serve(ctx, l)
+}
+
+// serve serves until ctx is done.
+func serve(ctx context.Context, l net.Listener) error {
+	s := &http.Server{Handler: weather.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	slog.Info("serving", "listen", l.Addr().String(), "path", weather.Path)
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	// Clients leave streams open for as long as there is a server: they are cut off
+	// when the requests under way have had their time.
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := s.Shutdown(stopping); err != nil {
+		return s.Close()
+	}
+	return nil
+}
