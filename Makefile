@@ -19,7 +19,7 @@ tool_modules := hack/tools $(wildcard hack/cluster/mods/*)
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Run a Vestibule on this machine: gateway, login, and a weather MCP server.
@@ -30,10 +30,40 @@ build: ## Build static binaries into bin/.
 	mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
 
+##@ Cluster
+
+# Where the images that deploy installs are, and their tag.
+IMAGES ?= localhost/vestibule
+TAG ?= dev
+
+.PHONY: demo
+demo: ## Show it on a real cluster of one node: kind's, or one built from Go modules (root, Linux).
+	go run ./hack/demo
+
+.PHONY: demo-down
+demo-down: ## End the demo's cluster, and leave nothing behind.
+	go run ./hack/demo down
+
+.PHONY: deploy
+deploy: ## Install into the cluster of kubectl's context, from IMAGES/controller:TAG and IMAGES/gateway:TAG.
+	@mkdir -p dist/deploy
+	@printf '%s\n' 'resources: [../../config/default]' images: \
+		'- {name: controller, newName: "$(IMAGES)/controller", newTag: "$(TAG)"}' \
+		'- {name: gateway, newName: "$(IMAGES)/gateway", newTag: "$(TAG)"}' >dist/deploy/kustomization.yaml
+	kubectl apply --server-side -k dist/deploy
+	kubectl -n vestibule-system rollout status --timeout=5m deployment/vestibule-controller
+
+.PHONY: undeploy
+undeploy: ## Remove what deploy installed, unless there is an MCPServer left.
+	@if kubectl get crd mcpservers.mcp.vestibule.dev >/dev/null 2>&1 && [[ -n $$(kubectl get mcpservers -A -o name) ]]; then \
+		echo "delete the MCPServers first: with the CRD, their gateways and all records would go"; exit 1; \
+	fi
+	kubectl delete --ignore-not-found -k config/default
+
 ##@ Change
 
 .PHONY: generate
-generate: ## Write the generated code and the CRD.
+generate: ## Write the generated code, the CRD and the controller's role.
 	hack/generate.sh .
 
 .PHONY: format
@@ -48,6 +78,10 @@ test: ## Run all tests; the first run on a machine builds a Kubernetes API serve
 	hack/deps.sh gcc node npm
 	hack/clients/typescript/install.sh
 	@assets=$$(hack/envtest.sh); set -x; KUBEBUILDER_ASSETS=$$assets go test -race ./...
+
+.PHONY: e2e
+e2e: ## Test on a real cluster, as make demo makes one; the first run on a machine builds it.
+	go test -tags e2e -count=1 -p 1 -timeout 40m ./hack/e2e $$(command -v kind >/dev/null || echo ./hack/cluster)
 
 .PHONY: lint
 lint: ## Run the linters, import rules among them.

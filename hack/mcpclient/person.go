@@ -42,7 +42,7 @@ var (
 // Login follows an authorization URL to the client's redirect URI, and returns
 // the parameters that arrive there.
 func (p *Person) Login(authorizationURL string) (url.Values, error) {
-	page, err := p.browser.Get(authorizationURL)
+	page, err := p.browser.Get(authorizationURL) //nolint:bodyclose // submit closes it
 	for _, answers := range []url.Values{{"decision": {"approve"}}, {"username": {p.Name}, "password": {p.password}}} {
 		if err != nil {
 			return nil, err
