@@ -35,6 +35,7 @@ func TestWhatTheBackendSees(t *testing.T) { // T3, T24, T40, T41, R10
 	gone := map[string][]string{
 		"Authorization": {"Bearer " + token}, "Cookie": {"a=b"}, "Origin": {gw.Origin()}, "Forwarded": {"for=6.6.6.6"},
 		"X-Real-Ip": {"6.6.6.6"}, "X-Forwarded-User": {"root"}, "X-Forwarded-Prefix": {"/x"}, "X_Forwarded_User": {"root"}, "X-Vestibule-User": {"root"}, "X_Vestibule-User": {"root"},
+		"Mcp_Session_Id": {"another's"}, "Remote-User": {"root"}, "X-Original-Url": {"/admin"}, "X-Auth-Request-User": {"root"},
 		"Proxy-Authorization": {"Basic eA=="}, "Proxy-Connection": {"x"}, "Connection": {"X-Hop, keep-alive"}, "X-Hop": {"x"}, "Keep-Alive": {"1"}, "Te": {"gzip"},
 		"Upgrade": {"websocket"},
 	}

@@ -65,7 +65,7 @@ func (p *parts) router(draining context.Context) (http.Handler, error) {
 	mux.HandleFunc(prefix+token.Path, within(cors.Anyone(postOnly, p.token().ServeHTTP)))
 	mux.HandleFunc(prefix+revoke.Path, within(cors.Anyone(postOnly, p.revoke().ServeHTTP)))
 	for path, document := range p.metadata().Documents() {
-		mux.Handle(path, document)
+		mux.HandleFunc(path, within(document.ServeHTTP))
 	}
 	transport := proxy.NewTransport()
 	for _, r := range p.cfg.Routes {
@@ -76,7 +76,7 @@ func (p *parts) router(draining context.Context) (http.Handler, error) {
 		mux.Handle(prefix+r.Path, h)
 		mux.Handle(prefix+r.Path+"/", h)
 	}
-	mux.HandleFunc("/", notFound)
+	mux.HandleFunc("/", within(notFound))
 	return plainPaths(p.rules.guard(mux)), nil
 }
 
@@ -117,7 +117,7 @@ func plainPaths(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := r.URL.Path
 		if clean := path.Clean(p); p != clean && (p != clean+"/" || clean == "/") {
-			notFound(w, r)
+			within(notFound)(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -185,6 +185,6 @@ func (p *parts) proxy(draining context.Context, r config.Route, transport http.R
 		Origins: func() cors.Origins { return p.rules.get().origins }, Sources: p.sources,
 		Checker:  p.grants,
 		Sessions: seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},
-		Draining: draining, Audit: p.audit, Log: p.log,
+		Patience: answerWithin, Draining: draining, Audit: p.audit, Log: p.log,
 	}), nil
 }

@@ -13,8 +13,8 @@ import (
 	"vestibule.dev/vestibule/gateway/policy"
 )
 
-// rules are a configuration's Rules, compiled. They are replaced as a whole, so
-// that no request is decided by halves of two policies.
+// rules are a configuration's Rules, compiled. They are replaced as a whole,
+// so none of them is ever half of one policy and half of another.
 type rules struct {
 	access *policy.Access
 	// scopes are the names of those that can be granted, and described what

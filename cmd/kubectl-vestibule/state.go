@@ -40,7 +40,8 @@ func openState(dir string, server *v1alpha1.MCPServer) (*state, error) {
 	}
 	server.UID = types.UID("local/" + name)
 	d := &state{dir: dir}
-	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
+	err := errors.Join(os.MkdirAll(filepath.Join(dir, "keys"), 0o700), os.Chmod(dir, 0o700))
+	if err != nil {
 		return nil, fmt.Errorf("making a place for keys and records: %w", err)
 	}
 	if err := d.makeKeys(); err != nil {
@@ -55,15 +56,13 @@ func (d *state) makeKeys() error {
 	if err != nil {
 		return fmt.Errorf("making keys: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
-	if err != nil {
+	// Linked when it is whole: half a file would be refused at every start to come.
+	whole := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if err := os.WriteFile(whole, keySet, 0o600); err != nil {
 		return fmt.Errorf("making keys: %w", err)
 	}
-	_, err = f.Write(keySet)
-	if err := errors.Join(err, f.Close()); err != nil {
+	defer func() { _ = os.Remove(whole) }()
+	if err := os.Link(whole, path); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("making keys: %w", err)
 	}
 	return nil

@@ -43,6 +43,13 @@ func Expose(h http.Header, origin string) {
 	}
 }
 
+// Hide takes back what Expose has set: another answer is to come.
+func Hide(h http.Header) {
+	h.Del("Access-Control-Allow-Origin")
+	h.Del("Access-Control-Expose-Headers")
+	h.Del("Vary")
+}
+
 // Preflight answers an OPTIONS request: 204, with those of the asked-for
 // headers that MCP clients send. Mcp-Param-* is open-ended by specification.
 func Preflight(w http.ResponseWriter, r *http.Request, methods string) {

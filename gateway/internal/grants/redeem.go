@@ -54,7 +54,9 @@ func (s *Service) Redeem(ctx context.Context, r Redemption) (*Issued, error) {
 	if err != nil {
 		return nil, protocolError(err)
 	}
-	s.makeRoom(ctx, id, issued.Holder)
+	roomFor, cancel := context.WithTimeout(ctx, excusedPatience)
+	defer cancel()
+	s.makeRoom(roomFor, id, issued.Holder)
 	return issued, nil
 }
 
@@ -106,7 +108,7 @@ func (s *Service) redeem(id store.ID, g *grant, code string, refreshSecret, acce
 		return nil, err
 	}
 	g.addAccess(accessToken{heldToken: held, ExpiresAt: expires.Unix()}, now)
-	return s.issued(id, g, access, refresh, g.Scopes, expires.Sub(now)), nil
+	return s.issued(id, g, access, refresh, s.configured(g.Scopes), expires.Sub(now)), nil
 }
 
 func (s *Service) issued(id store.ID, g *grant, access, refresh string, scopes oauth.Scopes, expiresIn time.Duration) *Issued {

@@ -39,6 +39,9 @@ func CheckRedirectURI(s string) error {
 	if u.User != nil {
 		return errors.New("it has a user name")
 	}
+	if strings.ContainsFunc(u.Host, func(c rune) bool { return c <= 0x20 || c >= 0x7f || c == '%' }) {
+		return errors.New("its host has characters that must be written in punycode")
+	}
 	switch scheme := u.Scheme; {
 	case scheme == "https":
 		if u.Hostname() == "" {

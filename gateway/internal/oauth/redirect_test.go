@@ -34,6 +34,8 @@ func TestWhichRedirectURIsMayBeRegistered(t *testing.T) {
 		"https://app.example.com/cb#fragment": false,
 		"https://app.example.com/cb#":         false,
 		"https://user@app.example.com/cb":     false,
+		"https://%D0%B0pple.com/cb":           false, // a Cyrillic letter, where punycode would show
+		"https://xn--pple-43d.com/cb":         true,
 		"https://user:pw@app.example.com/cb":  false,
 		"https://@app.example.com/cb":         false,
 		"https://*.example.com/cb":            false,

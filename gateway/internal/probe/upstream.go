@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/report"
@@ -31,7 +32,7 @@ func Upstream(u *upstream.Upstream) func(context.Context) (string, *report.Failu
 		default:
 			return "", &report.Failure{
 				Reason:  config.ReasonUpstreamUnreachable,
-				Message: fmt.Sprintf("no discovery document from %s: %s", u.Issuer(), netError(ctx, "it answers with something else", err)),
+				Message: fmt.Sprintf("no discovery document from %s: %s", u.Issuer(), strings.TrimPrefix(err.Error(), upstream.ErrUnreachable.Error()+": ")),
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/identity"
 )
 
@@ -35,18 +36,20 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// forward passes the request on, in the name of who.
-func (h *Handler) forward(w http.ResponseWriter, r *http.Request, who identity.Identity) {
+// forward passes the request on, in the name of who. origin is the page's that
+// sent it, or "".
+func (h *Handler) forward(w http.ResponseWriter, r *http.Request, who identity.Identity, origin string) {
 	if r.ContentLength > maxBody {
 		writeTooLarge(w)
 		return
 	}
-	c := &call{who: who}
+	c := &call{who: who, origin: origin}
 	if status, message := h.openSession(r, c); status != 0 {
 		writeRPCError(w, status, message)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	cors.Hide(w.Header())
 	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 }
 
@@ -87,12 +90,18 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 // concern one connection alone, the proxy has removed already. Underscores count
 // as hyphens, since many frameworks cannot tell one from the other.
 func claimed(name string) bool {
-	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-	switch name {
-	case "Authorization", "Cookie", "Origin", "Forwarded", "X-Real-Ip", "Upgrade", "Connection":
+	plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	if plain == sessionHeader {
+		return plain != name // a session that was not opened
+	}
+	switch name = plain; name {
+	case "Authorization", "Cookie", "Origin", "Forwarded", "Upgrade", "Connection",
+		"Remote-User", "X-Remote-User", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
+		"X-Original-Url", "X-Rewrite-Url": // by which some frameworks take another path
 		return true
 	}
-	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "X-Vestibule-")
+	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Auth-Request-") ||
+		strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "X-Vestibule-")
 }
 
 // errBackendUnauthorized is a backend that asks for credentials of its own. If
@@ -120,12 +129,19 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 			resp.Body = endWhen(h.Draining, resp.Body)
 		}
 	}
+	if c, ok := resp.Request.Context().Value(callKey{}).(*call); ok && c.origin != "" {
+		// Said here and not before: an interim response wipes what was said before it.
+		cors.Expose(resp.Header, c.origin)
+	}
 	return h.sealSession(resp)
 }
 
 // fail answers for a backend that did not, or not well. Never with 401 or 404,
 // which mean something to MCP clients.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if c, ok := r.Context().Value(callKey{}).(*call); ok && c.origin != "" {
+		cors.Expose(w.Header(), c.origin)
+	}
 	var timeout interface{ Timeout() bool }
 	switch tooLarge, cut := (*http.MaxBytesError)(nil), r.Context().Err() != nil; {
 	case errors.As(err, &tooLarge):

@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/audit"
 	"vestibule.dev/vestibule/gateway/internal/cors"
@@ -46,6 +47,8 @@ type Options struct {
 	Checker Checker
 	// Sessions seals session ids to their users.
 	Sessions seal.Box
+	// Patience bounds how long a request without a good token may take to arrive.
+	Patience time.Duration
 	// Draining is done when the gateway is about to stop: streams that no
 	// request waits for end then.
 	Draining context.Context //nolint:containedctx // it outlives each request
@@ -74,6 +77,10 @@ const methods = "GET, POST, DELETE, OPTIONS"
 // are the backend's to judge: a client that asks without a token must learn
 // where to get one, however it asks.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// The server reads the rest of a body before it lets a refusal out. A stranger's
+	// is not waited for; that of whom we know may be a stream.
+	body := http.NewResponseController(w)
+	_ = body.SetReadDeadline(time.Now().Add(h.Patience)) // not every writer has deadlines; the server's own has
 	origin, e := h.comesFrom(r)
 	if e != nil {
 		h.Audit.Record(r, audit.Refused, e.Facts(slog.String("route", h.Path))...)
@@ -96,7 +103,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path; the endpoint is "+h.Resource)
 		return
 	}
-	h.forward(w, r, who)
+	_ = body.SetReadDeadline(time.Time{})
+	h.forward(w, r, who, origin)
 }
 
 // comesFrom guards against pages that have a browser call a server under a

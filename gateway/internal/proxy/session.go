@@ -57,7 +57,8 @@ func (h *Handler) sealSession(resp *http.Response) error {
 
 // call is a request on its way to the backend.
 type call struct {
-	who identity.Identity
+	who    identity.Identity
+	origin string
 	// session is the one that the request belongs to, if any, and sealed the id
 	// that the client knows it by.
 	session session

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/audit"
 	"vestibule.dev/vestibule/gateway/internal/clients"
@@ -20,6 +21,9 @@ const (
 	grantCode    = "authorization_code"
 	grantRefresh = "refresh_token"
 )
+
+// touchFor is how long an answer waits for its client to be renewed.
+const touchFor = 2 * time.Second
 
 // Clients authenticates clients.
 type Clients interface {
@@ -72,8 +76,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, oauth.AsError(err), about)
 		return
 	}
-	if err := h.Clients.Touch(r.Context(), client); err != nil {
-		// The tokens are good. The next request renews the client.
+	touching, cancel := context.WithTimeout(r.Context(), touchFor)
+	defer cancel()
+	if err := h.Clients.Touch(touching, client); err != nil {
+		// The tokens are good, and must not wait. The next request renews the client.
 		h.Log.WarnContext(r.Context(), "a client cannot be renewed", "client_id", client.ID(), "error", err)
 	}
 	h.Audit.Record(r, event, about,

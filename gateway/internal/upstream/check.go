@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
@@ -47,5 +48,20 @@ func explain(err error) error {
 	if errors.Is(err, ErrFiles) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	return fmt.Errorf("%w: %s", ErrUnreachable, netText(err))
+}
+
+// netText says why there was no answer, in words that hold addresses at most: the
+// library's own error quotes what it got.
+func netText(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Error()
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return dns.Error()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	return "it answers with something else"
 }

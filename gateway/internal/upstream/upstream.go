@@ -92,7 +92,7 @@ func (u *Upstream) get(ctx context.Context) (*provider, error) {
 	}
 	p, err := u.discover(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, explain(err))
 	}
 	u.provider = p
 	return p, nil
@@ -232,9 +232,24 @@ func classify(err error) error {
 		error
 		Timeout() bool
 	}](err); ok {
-		return fmt.Errorf("%w: %w", ErrUnreachable, e)
+		return fmt.Errorf("%w: %s", ErrUnreachable, netText(e))
 	}
-	return fmt.Errorf("%w: %w", ErrRefused, err)
+	return fmt.Errorf("%w: %s", ErrRefused, known(err))
+}
+
+// known says which rule of OpenID Connect an answer breaks, without its words.
+func known(err error) string {
+	for _, rule := range []error{
+		oidc.ErrIssuerInvalid, oidc.ErrSubjectMissing, oidc.ErrAudience, oidc.ErrAzpMissing, oidc.ErrAzpInvalid,
+		oidc.ErrSignatureMissing, oidc.ErrSignatureMultiple, oidc.ErrSignatureUnsupportedAlg,
+		oidc.ErrSignatureInvalidPayload, oidc.ErrSignatureInvalid, oidc.ErrExpired, oidc.ErrIatMissing,
+		oidc.ErrIatInFuture, oidc.ErrIatToOld, oidc.ErrNonceInvalid, oidc.ErrAtHash, rp.ErrUserInfoSubNotMatching,
+	} {
+		if errors.Is(err, rule) {
+			return rule.Error()
+		}
+	}
+	return "its answer is not what OpenID Connect has"
 }
 
 // errorCode returns a code as RFC 6749 allows it, so that nothing else of a
@@ -254,8 +269,11 @@ func (u *Upstream) identify(ctx context.Context, p *provider, t *oidc.Tokens[*oi
 	}
 	if p.rp.UserinfoEndpoint() != "" {
 		info, err := rp.Userinfo[*oidc.UserInfo](ctx, t.AccessToken, t.TokenType, idToken.Subject, p.rp)
+		if errors.Is(err, rp.ErrUserInfoSubNotMatching) {
+			return nil, classify(err)
+		}
 		if err != nil {
-			return nil, classify(fmt.Errorf("userinfo: %w", err))
+			return nil, fmt.Errorf("%w: no answer from its userinfo endpoint: %s", ErrUnreachable, netText(err))
 		}
 		if _, ok := info.Claims["email"]; ok {
 			// One source says both, or the id token's word would vouch for userinfo's address.

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"golang.org/x/time/rate"
+
+	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
 // The API server keeps the history of the last five to ten minutes in etcd, and
@@ -22,9 +24,13 @@ const (
 // budget bounds what this replica writes into etcd's history.
 type budget struct{ limiter *rate.Limiter }
 
-func newBudget(replicas int) *budget {
-	perSecond := float64(historyBytes-burstBytes) / historySeconds / float64(replicas)
-	return &budget{rate.NewLimiter(rate.Limit(perSecond), burstBytes/replicas)}
+// shareOf is which part of it the patches of each kind of record may use: a flood of
+// registrations must not keep refreshes waiting.
+var shareOf = map[store.Kind]float64{store.Client: 0.25, store.Grant: 0.75}
+
+func newBudget(replicas int, share float64) *budget {
+	perSecond := float64(historyBytes-burstBytes) / historySeconds / float64(replicas) * share
+	return &budget{rate.NewLimiter(rate.Limit(perSecond), int(burstBytes/float64(replicas)*share))}
 }
 
 // spend waits until a shard of this size may be written.

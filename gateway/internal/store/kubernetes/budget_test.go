@@ -5,6 +5,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"k8s.io/client-go/rest"
+
+	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
 // However many replicas there are and however large the shards, history keeps
@@ -17,7 +21,7 @@ func TestTheBudgetBoundsHistory(t *testing.T) {
 			written := 0
 			var all sync.WaitGroup
 			for range tc.replicas {
-				b := newBudget(tc.replicas)
+				b := newBudget(tc.replicas, 1)
 				all.Go(func() {
 					for over := false; !over; {
 						b.spend(tc.size)
@@ -44,7 +48,7 @@ func TestTheBudgetBoundsHistory(t *testing.T) {
 
 func TestTheBudgetAllowsStorms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, began := newBudget(2), time.Now()
+		b, began := newBudget(2, 1), time.Now()
 		for range 500 {
 			b.spend(32 << 10)
 		}
@@ -52,4 +56,19 @@ func TestTheBudgetAllowsStorms(t *testing.T) {
 			t.Errorf("500 patches took %v", took)
 		}
 	})
+}
+
+// A flood of registrations must not keep refreshes waiting.
+func TestClientsAndGrantsSpendBudgetsOfTheirOwn(t *testing.T) {
+	s, err := New(Options{
+		REST: &rest.Config{Host: "https://127.0.0.1:1"}, Namespace: "default", Name: "weather", Kind: "Secret",
+		ClientShards: 2, GrantShards: 2, Replicas: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients, grants := s.shards[store.Client], s.shards[store.Grant]
+	if clients[0].budget != clients[1].budget || grants[0].budget != grants[1].budget || clients[0].budget == grants[0].budget {
+		t.Error("the shards do not share a budget per kind")
+	}
 }

@@ -155,6 +155,12 @@ func (s *shard) lastHeard() time.Time {
 	return s.heard
 }
 
+func (s *shard) lastVersion() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
+
 func (s *shard) hear() {
 	now := s.now()
 	s.mu.Lock()

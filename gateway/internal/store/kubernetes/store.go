@@ -52,11 +52,11 @@ const (
 
 // Store is a store.Store in shard objects.
 type Store struct {
-	opts   Options
-	api    *api
-	budget *budget
-	shards map[store.Kind][]*shard // those there were at the start
-	synced chan struct{}
+	opts    Options
+	api     *api
+	budgets map[store.Kind]*budget
+	shards  map[store.Kind][]*shard // those there were at the start
+	synced  chan struct{}
 
 	mu      sync.Mutex
 	running bool
@@ -90,8 +90,11 @@ func New(o Options) (*Store, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	s := &Store{
-		opts: o, api: api, budget: newBudget(o.Replicas),
+		opts: o, api: api, budgets: map[store.Kind]*budget{},
 		shards: map[store.Kind][]*shard{}, later: map[laterKey]*shard{}, synced: make(chan struct{}),
+	}
+	for kind, share := range shareOf {
+		s.budgets[kind] = newBudget(o.Replicas, share)
 	}
 	for kind, count := range map[store.Kind]int{store.Client: o.ClientShards, store.Grant: o.GrantShards} {
 		for n := range count {
@@ -108,7 +111,7 @@ func (s *Store) newShard(kind store.Kind, n int) *shard {
 		part:    uint16(n), //nolint:gosec // at most 65535
 		name:    fmt.Sprintf("%s-%s-%d", s.opts.Name, part, n),
 		api:     s.api,
-		budget:  s.budget,
+		budget:  s.budgets[kind],
 		now:     s.opts.Now,
 		log:     s.opts.Log,
 		silence: watchSilence,

@@ -93,6 +93,9 @@ func (s *shard) follow(ctx context.Context) (caughtUp bool, err error) {
 			alarm.Reset(s.silence)
 		}
 		switch {
+		case present && caughtUp && o.version < s.lastVersion():
+			// The API server has gone back in time, as after a restored backup, or a
+			// read was faster. What we hold is not known to be good.
 		case present && caughtUp:
 			s.hear()
 			s.syncedOnce()
