@@ -55,7 +55,9 @@ deploy: ## Install into the cluster of kubectl's context, from IMAGES/controller
 
 .PHONY: undeploy
 undeploy: ## Remove what deploy installed, unless there is an MCPServer left.
-	@if kubectl get crd mcpservers.mcp.vestibule.dev >/dev/null 2>&1 && [[ -n $$(kubectl get mcpservers -A -o name) ]]; then \
+	@crd=$$(kubectl get crd mcpservers.mcp.vestibule.dev --ignore-not-found -o name); left=; \
+	if [[ -n $$crd ]]; then left=$$(kubectl get mcpservers -A -o name); fi; \
+	if [[ -n $$left ]]; then \
 		echo "delete the MCPServers first: with the CRD, their gateways and all records would go"; exit 1; \
 	fi
 	kubectl delete --ignore-not-found -k config/default

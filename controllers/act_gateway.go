@@ -125,6 +125,7 @@ func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {
 		return err
 	}
 	changed, err := apply(ctx, r, s, child{kindDeployment, resources.Name(s.server)}, deployment)
+	s.seen.Applied = err == nil
 	if err != nil || !changed {
 		return err
 	}

@@ -29,6 +29,8 @@ type load struct {
 	done    sync.WaitGroup
 	calls   atomic.Int64
 	retries atomic.Int64
+	// strict makes a 503 a failure too.
+	strict atomic.Bool
 
 	mu       sync.Mutex
 	failures []string
@@ -77,7 +79,7 @@ func (l *load) try(ctx context.Context, what string, send func(context.Context) 
 		if err == nil {
 			return
 		}
-		if final(err) || time.Now().After(deadline) {
+		if final(err) || l.strict.Load() && strings.Contains(err.Error(), "status 503") || time.Now().After(deadline) {
 			if ctx.Err() == nil {
 				l.mu.Lock()
 				l.failures = append(l.failures, what+": "+err.Error())

@@ -182,6 +182,17 @@ func TestConditions(t *testing.T) {
 			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, ""},
 		{"one of three crashes", func(o *conditions.Observation) { crashed(o, 0); unready(o, 0) },
 			v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonCrashing, "2 of 3 replicas are ready: pod pod-0 ended 4 times, at last with exit code 2"},
+		{"a pod that was evicted, and replaced", func(o *conditions.Observation) {
+			evicted := o.Gateway.Pods[0].DeepCopy()
+			evicted.Name, evicted.UID, evicted.Status.Phase = "evicted", "evicted", corev1.PodFailed
+			o.Gateway.Pods = append(o.Gateway.Pods, *evicted)
+			crashed(o, len(o.Gateway.Pods)-1)
+			unready(o, len(o.Gateway.Pods)-1)
+		}, v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, "3 of 3"},
+		{"a change that could not be applied", func(o *conditions.Observation) { o.Failure = errors.New("denied") },
+			v1alpha1.ConditionGatewayAvailable, isUnknown, v1alpha1.ReasonRollingOut, "may not be the current one"},
+		{"a failure after it was applied", func(o *conditions.Observation) { o.Failure, o.Applied = errors.New("denied"), true },
+			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, ""},
 		{"a clean end is no crash", func(o *conditions.Observation) {
 			crashed(o, 0)
 			o.Gateway.Pods[0].Status.ContainerStatuses[0].LastTerminationState.Terminated.ExitCode = 0

@@ -35,6 +35,9 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 		f.message = sprintReplicas(ready, replicas) + f.message
 		return f
 	}
+	if o.Failure != nil && !o.Applied {
+		return unknown(v1alpha1.ReasonRollingOut, "%d of %d replicas are ready, with a configuration that may not be the current one: the condition Reconciling says why.", ready, replicas)
+	}
 	// An unknown outcome of the check of the policy does not take a gateway away.
 	f, _ := worst(o, func(r *config.Report) []check { return []check{{"policy", r.Policy}} })
 	if f.status == metav1.ConditionFalse {

@@ -34,6 +34,9 @@ type Observation struct {
 	Gateway *Gateway
 	// Failure is what went wrong in this pass, so that it is repeated.
 	Failure error
+	// Applied says that the Deployment is as the spec wants it since this pass, or
+	// was before.
+	Applied bool
 }
 
 // Refusal is one reason not to accept a spec.
@@ -88,12 +91,18 @@ func (g *Gateway) Current() []*corev1.Pod {
 	template := g.Deployment.Spec.Template.Labels[resources.LabelTemplate]
 	var current []*corev1.Pod
 	for i := range g.Pods {
-		if p := &g.Pods[i]; p.Labels[resources.LabelTemplate] == template && p.DeletionTimestamp.IsZero() {
+		if p := &g.Pods[i]; p.Labels[resources.LabelTemplate] == template && p.DeletionTimestamp.IsZero() && !over(p) {
 			current = append(current, p)
 		}
 	}
 	slices.SortFunc(current, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	return current
+}
+
+// over says that a pod has ended for good, as one does that was evicted. Others
+// have been made in its place, and it stays until somebody removes it.
+func over(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
 }
 
 // Counted are the reports that count: those of ready pods of the current template,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -92,6 +93,8 @@ func DisruptionBudget(server *v1alpha1.MCPServer) *policyv1ac.PodDisruptionBudge
 		WithOwnerReferences(owner(server)).
 		WithSpec(policyv1ac.PodDisruptionBudgetSpec().
 			WithMaxUnavailable(intstr.FromInt32(1)).
+			// Pods that serve nobody must not keep a node from being emptied.
+			WithUnhealthyPodEvictionPolicy(policyv1.AlwaysAllow).
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))))
 }
 
