@@ -66,7 +66,7 @@ func TestASlowBodyIsNotWaitedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = conn.Close() }()
+		t.Cleanup(func() { _ = conn.Close() })
 		request := "POST " + path + " HTTP/1.1\r\nHost: " + gw.Addrs[0] +
 			"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ngrant_type="
 		if _, err := io.WriteString(conn, request); err != nil {

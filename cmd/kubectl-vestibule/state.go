@@ -40,7 +40,7 @@ func openState(dir string, server *v1alpha1.MCPServer) (*state, error) {
 	}
 	server.UID = types.UID("local/" + name)
 	d := &state{dir: dir}
-	err := errors.Join(os.MkdirAll(filepath.Join(dir, "keys"), 0o700), os.Chmod(dir, 0o700))
+	err := errors.Join(os.MkdirAll(filepath.Join(dir, "keys"), 0o700), os.Chmod(dir, 0o700)) //nolint:gosec // a directory
 	if err != nil {
 		return nil, fmt.Errorf("making a place for keys and records: %w", err)
 	}
