@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vestibule.dev/vestibule/hack/testlog"
 )
 
 // The program, started as its Deployment says and with the rights that it is given,
@@ -97,26 +98,8 @@ func denied(t *testing.T, gateway client.Client, o client.Object) {
 	}
 }
 
-// output is what a program prints while it runs.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // start runs the controller as the kubelet would, until the test ends.
-func start(t *testing.T, program, namespace string) *output {
+func start(t *testing.T, program, namespace string) *testlog.Buffer {
 	t.Helper()
 	deployment := &appsv1.Deployment{}
 	if err := admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "vestibule-controller"}, deployment); err != nil {
@@ -147,7 +130,7 @@ func start(t *testing.T, program, namespace string) *output {
 		args = append(args, os.Expand(strings.NewReplacer("$(", "${", ")", "}").Replace(arg), func(name string) string { return values[name] }))
 	}
 	cmd := exec.Command(program, args...)
-	var out output
+	var out testlog.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"sync"
 
 	"vestibule.dev/vestibule/gateway/config"
@@ -96,9 +95,9 @@ func (c *companion) checks() ([]report.Check, error) {
 	}
 	transport := proxy.NewTransport()
 	for _, route := range p.cfg.Routes {
-		endpoint, err := url.Parse(p.cfg.Backend.URL + route.BackendPath)
+		endpoint, err := p.backend(route)
 		if err != nil {
-			return nil, fmt.Errorf("route %s: %w", route.Name, err)
+			return nil, err
 		}
 		checks = append(checks, report.Check{
 			Name: "route " + route.Name, Run: probe.Backend(endpoint, transport),

@@ -85,9 +85,6 @@ func New(cfg *config.Config, set *config.KeySet, o Options) (*Gateway, error) {
 	return g, nil
 }
 
-// Handler serves everything under the public URL.
-func (g *Gateway) Handler() http.Handler { return g.handler }
-
 // Watch keeps the local copy of the store up to date until ctx is done.
 func (g *Gateway) Watch(ctx context.Context) error {
 	return g.store.Run(ctx, func(kind store.Kind, id store.ID, value []byte) {

@@ -170,10 +170,19 @@ func (p *parts) metadata() metadata.Server {
 	return s
 }
 
-func (p *parts) proxy(draining context.Context, r config.Route, transport http.RoundTripper) (*proxy.Handler, error) {
-	backend, err := url.Parse(p.cfg.Backend.URL + r.BackendPath)
+// backend is the URL of a route at the backend.
+func (p *parts) backend(r config.Route) (*url.URL, error) {
+	u, err := url.Parse(p.cfg.Backend.URL + r.BackendPath)
 	if err != nil {
 		return nil, fmt.Errorf("route %s: %w", r.Name, err)
+	}
+	return u, nil
+}
+
+func (p *parts) proxy(draining context.Context, r config.Route, transport http.RoundTripper) (*proxy.Handler, error) {
+	backend, err := p.backend(r)
+	if err != nil {
+		return nil, err
 	}
 	return proxy.New(proxy.Options{
 		PublicURL: p.url, Path: r.Path,

@@ -13,33 +13,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"golang.org/x/oauth2"
+
+	"vestibule.dev/vestibule/hack/testlog"
 )
 
 const redirectURI = "https://mcp.example.test/callback/corp"
-
-// output is what a provider prints while it runs.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
 
 // provider is one that runs, at an issuer with a certificate of its own.
 type provider struct {
@@ -77,7 +60,7 @@ func start(t *testing.T, files map[string]string, flags ...string) provider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stdout output
+	var stdout testlog.Buffer
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ctx, l, o, &stdout) }()

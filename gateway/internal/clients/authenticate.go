@@ -60,7 +60,7 @@ func (s *Service) lookUp(ctx context.Context, clientID string) (*Client, *oauth.
 		// 401, not 400 or 404: that is by which clients know to register again.
 		return nil, oauth.InvalidClient("no such client is registered here; register again").Because(err)
 	case err != nil:
-		return nil, unavailable(err)
+		return nil, oauth.Unavailable(err)
 	}
 	return c, nil
 }

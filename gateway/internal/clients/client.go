@@ -48,9 +48,6 @@ func (c *Client) ID() string { return idPrefix + c.id.String() }
 // Public says whether the client has no secret.
 func (c *Client) Public() bool { return c.Method == MethodNone }
 
-// RecordID is the client's id in the store.
-func (c *Client) RecordID() store.ID { return c.id }
-
 // MayRedirectTo says whether the client registered this redirect URI.
 func (c *Client) MayRedirectTo(uri string) bool {
 	return oauth.MatchRedirectURI(c.RedirectURIs, uri)

@@ -8,7 +8,6 @@ import (
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/keys"
-	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/records"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/tokens"
@@ -146,6 +145,3 @@ func (s *Service) Touch(ctx context.Context, c *Client) error {
 		return records.Write, nil
 	})
 }
-
-// unavailable turns a store's error into the answer that decides nothing.
-func unavailable(err error) *oauth.Error { return oauth.Unavailable(err) }

@@ -55,7 +55,7 @@ func TestAClientKnowsItsID(t *testing.T) {
 	w := newWorld(t)
 	c, _ := w.a.register(MethodNone)
 	known, heard := w.b.Known(c.ID())
-	if known == nil || known.ID() != c.ID() || known.RecordID() != c.RecordID() || !heard.Equal(w.clock.Now()) {
+	if known == nil || known.ID() != c.ID() || known.id != c.id || !heard.Equal(w.clock.Now()) {
 		t.Fatalf("Known = %v, %v", known, heard)
 	}
 	w.b.touch(known)

@@ -5,6 +5,7 @@
 package grants
 
 import (
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -173,12 +174,17 @@ func hold(id store.ID, token string, dataKey []byte) (heldToken, error) {
 	return heldToken{Hash: tokens.Hash(token), DataKey: wrapped}, err
 }
 
-func wrap(id store.ID, token string, dataKey []byte) ([]byte, error) {
+// tokenCipher is what a data key is wrapped with: nobody has it without the token.
+func tokenCipher(id store.ID, token string) (cipher.AEAD, error) {
 	kek, err := hkdf.Key(sha256.New, []byte(token), id[:], "vestibule/v1/data-key", 32)
 	if err != nil {
-		return nil, fmt.Errorf("wrapping a data key: %w", err)
+		return nil, err
 	}
-	aead, err := keys.NewAEAD(kek)
+	return keys.NewAEAD(kek)
+}
+
+func wrap(id store.ID, token string, dataKey []byte) ([]byte, error) {
+	aead, err := tokenCipher(id, token)
 	if err != nil {
 		return nil, fmt.Errorf("wrapping a data key: %w", err)
 	}
@@ -186,11 +192,7 @@ func wrap(id store.ID, token string, dataKey []byte) ([]byte, error) {
 }
 
 func unwrap(id store.ID, token string, wrapped []byte) ([]byte, error) {
-	kek, err := hkdf.Key(sha256.New, []byte(token), id[:], "vestibule/v1/data-key", 32)
-	if err != nil {
-		return nil, fmt.Errorf("unwrapping a data key: %w", err)
-	}
-	aead, err := keys.NewAEAD(kek)
+	aead, err := tokenCipher(id, token)
 	if err != nil {
 		return nil, fmt.Errorf("unwrapping a data key: %w", err)
 	}

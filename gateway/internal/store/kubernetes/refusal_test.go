@@ -9,38 +9,20 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/hack/testlog"
 )
-
-// output is a log that several write to.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
 
 const canary = "a record that nobody may read in a log"
 
 // The API server's validation quotes the whole object. We quote nothing.
 func TestAValidationErrorIsNotQuoted(t *testing.T) {
 	c := newCluster(t, "Secret")
-	l, log := &link{}, &output{}
+	l, log := &link{}, &testlog.Buffer{}
 	options := c.options(l)
 	options.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s := openWith(t, options)
@@ -116,7 +98,7 @@ func TestARefusedWriteIsNotRepeated(t *testing.T) {
 func TestAShardWithoutAMap(t *testing.T) {
 	c := newCluster(t, "Secret")
 	create(t, c.object("weather-grants-2"))
-	l, log := &link{}, &output{}
+	l, log := &link{}, &testlog.Buffer{}
 	options := c.options(l)
 	options.REST, options.GrantShards = env.Config, 3 // The role knows of two.
 	options.Log = slog.New(slog.NewTextHandler(log, nil))
