@@ -25,6 +25,9 @@ type Config struct {
 	Backend Backend `json:"backend"`
 	// Store is where clients and grants live.
 	Store Store `json:"store"`
+	// MigrateFrom, when set, is where they lived before. What it holds is copied to
+	// Store before the gateway serves; no gateway uses it any more.
+	MigrateFrom *Store `json:"migrateFrom,omitempty"`
 	// Routes are the protected paths, each a resource of its own. The first is
 	// the default for requests that name no resource. At least one.
 	Routes []Route `json:"routes"`
@@ -76,6 +79,7 @@ type StoreType string
 // The store types.
 const (
 	StoreKubernetes StoreType = "Kubernetes"
+	StoreEtcd       StoreType = "Etcd"
 	StoreMemory     StoreType = "Memory"
 )
 
@@ -83,6 +87,7 @@ const (
 type Store struct {
 	Type       StoreType        `json:"type"`
 	Kubernetes *KubernetesStore `json:"kubernetes,omitempty"`
+	Etcd       *EtcdStore       `json:"etcd,omitempty"`
 	Memory     *MemoryStore     `json:"memory,omitempty"`
 }
 
@@ -98,6 +103,24 @@ type KubernetesStore struct {
 	GrantShards  int `json:"grantShards"`
 	// Replicas shares the write budget: each gateway takes its part of it.
 	Replicas int `json:"replicas"`
+}
+
+// EtcdStore keeps records as keys of an etcd cluster, which is never the one of
+// the Kubernetes cluster itself.
+type EtcdStore struct {
+	// Endpoints are URLs of its members: scheme, host and port.
+	Endpoints []string `json:"endpoints"`
+	// Prefix is before every key. It begins with a slash, does not end in one, and
+	// is of this MCPServer alone.
+	Prefix string `json:"prefix"`
+	// CABundleFile, when set, replaces the system's roots.
+	CABundleFile string `json:"caBundleFile,omitempty"`
+	// CertFile and KeyFile are the gateway's client certificate: both or neither.
+	CertFile string `json:"certFile,omitempty"`
+	KeyFile  string `json:"keyFile,omitempty"`
+	// UserFile and PasswordFile hold what the gateway logs in with: both or neither.
+	UserFile     string `json:"userFile,omitempty"`
+	PasswordFile string `json:"passwordFile,omitempty"`
 }
 
 // MemoryStore keeps records in the process.

@@ -38,6 +38,20 @@ func good() *Config {
 	}
 }
 
+// inEtcd moves the store to an etcd.
+func inEtcd(change func(*EtcdStore), from ...Store) func(*Config) {
+	return func(c *Config) {
+		c.Store = Store{Type: StoreEtcd, Etcd: &EtcdStore{
+			Endpoints: []string{"https://etcd-0:2379", "https://etcd-1:2379"}, Prefix: "/vestibule/demo/weather/6f1c",
+			CABundleFile: "/etc/ca.crt", CertFile: "/etc/tls.crt", KeyFile: "/etc/tls.key", UserFile: "/etc/user", PasswordFile: "/etc/password",
+		}}
+		for i := range from {
+			c.MigrateFrom = &from[i]
+		}
+		change(c.Store.Etcd)
+	}
+}
+
 func marshal(t *testing.T, v any) []byte {
 	t.Helper()
 	data, err := json.Marshal(v)
@@ -158,12 +172,26 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{backend("http://weather#f"), backendForm},
 
 		{func(c *Config) { c.Store = Store{Type: StoreMemory} }, ""},
-		{func(c *Config) { c.Store.Type = "Redis" }, "store.type: must be Kubernetes or Memory"},
+		{func(c *Config) { c.Store.Type = "Redis" }, "store.type: must be Kubernetes, Etcd or Memory"},
 		{func(c *Config) { c.Store.Kubernetes = nil }, "store.kubernetes: must be set for type Kubernetes"},
 		{func(c *Config) { c.Store.Kubernetes.Kind = "Pod" }, "store.kubernetes.kind: must be Secret or ConfigMap"},
 		{func(c *Config) { c.Store.Kubernetes.Namespace = "" }, "store.kubernetes: namespace and name must be set"},
 		{func(c *Config) { c.Store.Kubernetes.GrantShards = 0 }, "store.kubernetes: clientShards and grantShards must be positive"},
 		{func(c *Config) { c.Store.Kubernetes.Replicas = 0 }, "store.kubernetes.replicas: must be positive"},
+
+		{inEtcd(func(*EtcdStore) {}), ""},
+		{func(c *Config) { c.Store = Store{Type: StoreEtcd} }, "store.etcd: must be set for type Etcd"},
+		{inEtcd(func(e *EtcdStore) { e.Endpoints = nil }), "store.etcd.endpoints: must not be empty"},
+		{inEtcd(func(e *EtcdStore) { e.Endpoints[1] = "https://etcd-1:2379/a" }), "store.etcd.endpoints[1]: must be scheme, host and port, without a path"},
+		{inEtcd(func(e *EtcdStore) { e.Endpoints[1] = "http://etcd-1:2379" }), "store.etcd.endpoints[1]: must be https when there is a password"},
+		{inEtcd(func(e *EtcdStore) { e.Endpoints[1] = "http://127.0.0.1:2379" }), ""},
+		{inEtcd(func(e *EtcdStore) { e.Endpoints[1], e.UserFile, e.PasswordFile = "http://etcd-1:2379", "", "" }), ""},
+		{inEtcd(func(e *EtcdStore) { e.Prefix = "/vestibule/" }), "store.etcd.prefix: must begin with a slash and not end in one, and have plain characters only"},
+		{inEtcd(func(e *EtcdStore) { e.KeyFile = "" }), "store.etcd: certFile and keyFile must be set together"},
+		{inEtcd(func(e *EtcdStore) { e.UserFile = "" }), "store.etcd: userFile and passwordFile must be set together"},
+		{func(c *Config) { c.MigrateFrom = &Store{Type: StoreEtcd} }, "migrateFrom.etcd: must be set for type Etcd"},
+		{func(c *Config) { c.MigrateFrom = &c.Store }, "migrateFrom.type: must not be that of store"},
+		{inEtcd(func(e *EtcdStore) {}, good().Store), ""},
 
 		{func(c *Config) { c.Routes = nil }, "routes: must not be empty"},
 		{func(c *Config) { c.Routes[0].Path = "mcp" }, "routes[0].path: must begin with a slash and not end in one, and have plain characters only"},

@@ -19,7 +19,11 @@ func (c *Config) Validate() error {
 	v.publicURL(c.PublicURL)
 	v.check(c.KeysFile != "", "keysFile", "must be set")
 	v.baseURL("backend.url", c.Backend.URL)
-	v.store(&c.Store)
+	v.store("store", &c.Store)
+	if c.MigrateFrom != nil {
+		v.store("migrateFrom", c.MigrateFrom)
+		v.check(c.MigrateFrom.Type != c.Store.Type, "migrateFrom.type", "must not be that of store")
+	}
 	v.routes(c)
 	v.check(c.AccessTokenTTLSeconds > 0, "accessTokenTTLSeconds", "must be positive")
 	v.check(c.RefreshTokenTTLSeconds > 0, "refreshTokenTTLSeconds", "must be positive")
@@ -77,24 +81,6 @@ func (v *validator) baseURL(field, s string) {
 	u, err := url.Parse(s)
 	v.check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Path == "" && u.User == nil && !strings.ContainsAny(s, "?#"),
 		field, "must be scheme, host and port, without a path")
-}
-
-func (v *validator) store(s *Store) {
-	switch s.Type {
-	case StoreKubernetes:
-		if s.Kubernetes == nil {
-			v.check(false, "store.kubernetes", "must be set for type Kubernetes")
-			return
-		}
-		k := s.Kubernetes
-		v.check(k.Kind == "Secret" || k.Kind == "ConfigMap", "store.kubernetes.kind", "must be Secret or ConfigMap")
-		v.check(k.Namespace != "" && k.Name != "", "store.kubernetes", "namespace and name must be set")
-		v.check(k.ClientShards > 0 && k.GrantShards > 0, "store.kubernetes", "clientShards and grantShards must be positive")
-		v.check(k.Replicas > 0, "store.kubernetes.replicas", "must be positive")
-	case StoreMemory:
-	default:
-		v.check(false, "store.type", "must be Kubernetes or Memory")
-	}
 }
 
 func (v *validator) routes(c *Config) {
