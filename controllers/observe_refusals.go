@@ -26,6 +26,10 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 		refuse(v1alpha1.ReasonURLInCluster,
 			"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")
 	}
+	if s.left && !s.seen.Store.Left {
+		refuse(v1alpha1.ReasonMigrationUnfinished,
+			"bindings.oauthKV: there are records in objects of type Kubernetes that may not be in the store: set migrateFrom and kubernetes again, until OAuthKVBound says Migrated.")
+	}
 	if _, err := policy.CompileAccess(resources.GatewayPolicy(s.server).AccessRules); err != nil {
 		refuse(v1alpha1.ReasonAccessRuleInvalid, "access.rules: %v", err)
 	}

@@ -61,25 +61,55 @@ func (r *Reconciler) observeShards(ctx context.Context, s *scope, seen *conditio
 	s.shards = shards{resources.Clients: {}, resources.Grants: {}}
 	kv := s.server.Spec.Bindings.OAuthKV.Kubernetes
 	if kv == nil {
-		return nil
+		return r.observeLeft(ctx, s, seen)
 	}
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(groups[string(kv.Kind)].WithKind(string(kv.Kind) + "List"))
-	if err := r.Client.List(ctx, list, client.InNamespace(s.server.Namespace),
-		client.MatchingLabels(resources.Labels(s.server, resources.ComponentStore))); err != nil {
-		return fmt.Errorf("listing the shards: %w", err)
+	found, err := r.listShards(ctx, s, string(kv.Kind))
+	if err != nil {
+		return err
 	}
-	for i := range list.Items {
-		o := &list.Items[i]
-		if part, n, ok := resources.ParseShardName(s.server, o.Name); ok && metav1.IsControlledBy(o, s.server) {
-			s.shards[part][n] = o
-		}
+	for _, o := range found {
+		part, n, _ := resources.ParseShardName(s.server, o.GetName())
+		s.shards[part][n] = o
 	}
 	for _, p := range s.parts() {
 		if err := r.observePart(ctx, s, p, seen); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// listShards are the shards of a kind that are the server's.
+func (r *Reconciler) listShards(ctx context.Context, s *scope, kind string) ([]client.Object, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(groups[kind].WithKind(kind + "List"))
+	if err := r.Client.List(ctx, list, client.InNamespace(s.server.Namespace),
+		client.MatchingLabels(resources.Labels(s.server, resources.ComponentStore))); err != nil {
+		return nil, fmt.Errorf("listing the shards: %w", err)
+	}
+	var found []client.Object
+	for i := range list.Items {
+		o := &list.Items[i]
+		if _, _, ok := resources.ParseShardName(s.server, o.Name); ok && metav1.IsControlledBy(o, s.server) {
+			found = append(found, o)
+		}
+	}
+	return found, nil
+}
+
+// observeLeft looks for the shards of a store that was moved away from, or merely
+// taken out of the spec.
+func (r *Reconciler) observeLeft(ctx context.Context, s *scope, seen *conditions.Store) error {
+	for _, kind := range []string{kindSecret, kindConfigMap} {
+		found, err := r.listShards(ctx, s, kind)
+		if err != nil {
+			return err
+		}
+		s.left = s.left || len(found) > 0
+	}
+	// They may be deleted, and made anew when somebody moves back.
+	r.counted.forget(client.ObjectKeyFromObject(s.server).String() + "/")
+	seen.Left = s.left && s.server.Status.Store == s.server.Spec.Bindings.OAuthKV.Type
 	return nil
 }
 
@@ -97,7 +127,8 @@ func (r *Reconciler) observePart(ctx context.Context, s *scope, p part, seen *co
 	for n := range s.shards[p.name] {
 		expected = max(expected, n+1)
 	}
-	if wasBound(s.server) {
+	// What is moved here from elsewhere was bound there.
+	if wasBound(s.server) && s.server.Spec.Bindings.OAuthKV.MigrateFrom != v1alpha1.MigrateFromEtcd {
 		expected = max(expected, 1)
 	}
 	*p.count = max(int(kv.MinShards), expected)

@@ -233,9 +233,11 @@ var situations = []situation{
 	{conditionType: v1alpha1.ConditionReady, status: isUnknown, reason: v1alpha1.ReasonNotReported},
 }
 
-// elsewhere are the reasons that another test provokes: it takes an API server that
-// fails.
-var elsewhere = []string{v1alpha1.ReasonNotObserved, v1alpha1.ReasonRetrying}
+// elsewhere are the reasons that other tests provoke: it takes an API server that
+// fails, or a change of the store.
+var elsewhere = []string{
+	v1alpha1.ReasonNotObserved, v1alpha1.ReasonRetrying, v1alpha1.ReasonMigrated, v1alpha1.ReasonMigrationUnfinished,
+}
 
 func TestEveryReason(t *testing.T) {
 	t.Parallel()

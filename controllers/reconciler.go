@@ -163,6 +163,8 @@ type scope struct {
 
 	children children
 	shards   shards
+	// left says that there are shards though the spec has no store of that type.
+	left bool
 	// How many shards there have to be.
 	clientShards, grantShards int
 	// config is the name of the current configuration.

@@ -20,6 +20,9 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	status.ObservedGeneration = s.server.Generation
 	status.URL = s.server.Spec.PublicURL + s.server.Spec.Routes[0].Path
 	all := conditions.All(&s.seen)
+	if s.seen.Applied && meta.IsStatusConditionTrue(all, v1alpha1.ConditionOAuthKVBound) {
+		status.Store = s.server.Spec.Bindings.OAuthKV.Type
+	}
 	kept := status.Conditions[:0:0]
 	for _, c := range status.Conditions {
 		if meta.FindStatusCondition(all, c.Type) != nil {

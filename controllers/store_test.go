@@ -187,3 +187,69 @@ func TestAStoreInMemory(t *testing.T) {
 	w.pass(r)
 	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionFalse, v1alpha1.ReasonKeysLost)
 }
+
+// A change of the store waits until every record is in the new one, and notices who
+// takes the old one out of the spec before that.
+func TestTheStoreIsChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, namespace(t), "weather")
+	w.server()
+	r := reconciler(robot)
+	w.pass(r)
+	w.reports(w.rollOut(), nil)
+	w.pass(r)
+	shards := *w.get().Spec.Bindings.OAuthKV.Kubernetes
+	elsewhere := &v1alpha1.EtcdKV{Endpoints: []string{"https://etcd.example.com:2379"}, Prefix: "/vestibule", TLSSecretRef: &v1alpha1.ObjectReference{Name: "etcd-client"}}
+
+	w.change(func(s *v1alpha1.MCPServer) {
+		kv := &s.Spec.Bindings.OAuthKV
+		kv.Type, kv.MigrateFrom, kv.Etcd = v1alpha1.OAuthKVEtcd, v1alpha1.MigrateFromKubernetes, elsewhere
+	})
+	w.pass(r)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionFalse, v1alpha1.ReasonSecretMissing)
+	w.create(&corev1.Secret{ObjectMeta: w.meta("etcd-client"), Data: map[string][]byte{"tls.crt": {1}, "tls.key": {2}}})
+	w.pass(r)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionUnknown, v1alpha1.ReasonNotReported)
+
+	// Too early.
+	forget := func(s *v1alpha1.MCPServer) {
+		s.Spec.Bindings.OAuthKV.MigrateFrom, s.Spec.Bindings.OAuthKV.Kubernetes = "", nil
+	}
+	w.change(forget)
+	w.pass(r)
+	w.wants(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonMigrationUnfinished)
+	w.change(func(s *v1alpha1.MCPServer) {
+		s.Spec.Bindings.OAuthKV.MigrateFrom, s.Spec.Bindings.OAuthKV.Kubernetes = v1alpha1.MigrateFromKubernetes, &shards
+	})
+	w.pass(r)
+	w.wants(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+
+	w.reports(w.rollOut(), nil)
+	w.pass(r)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionTrue, v1alpha1.ReasonMigrated)
+	w.change(forget)
+	w.pass(r)
+	w.reports(w.rollOut(), nil)
+	w.pass(r)
+	w.wants(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionTrue, v1alpha1.ReasonMigrated)
+	for _, name := range []string{"clients-0", "grants-0"} {
+		w.lose(v1alpha1.ShardSecret, name)
+	}
+	w.pass(r)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionTrue, v1alpha1.ReasonBound)
+
+	// And back: there are no shards, and none is missed.
+	w.change(func(s *v1alpha1.MCPServer) {
+		kv := &s.Spec.Bindings.OAuthKV
+		kv.Type, kv.MigrateFrom = v1alpha1.OAuthKVKubernetes, v1alpha1.MigrateFromEtcd
+		kv.Kubernetes = &v1alpha1.KubernetesKV{Kind: v1alpha1.ShardSecret, MinShards: 16, MaxShards: 16}
+	})
+	w.pass(r)
+	w.reports(w.rollOut(), nil)
+	w.pass(r)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionTrue, v1alpha1.ReasonMigrated)
+	w.lose(v1alpha1.ShardSecret, "grants-15")
+	w.pass(r)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionFalse, v1alpha1.ReasonStoreObjectLost)
+}

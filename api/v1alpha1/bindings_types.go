@@ -77,37 +77,140 @@ type ServicePort struct {
 
 // OAuthKVType says which member of OAuthKV is set.
 //
-// +kubebuilder:validation:Enum=Kubernetes;Memory
+// +kubebuilder:validation:Enum=Kubernetes;Etcd;Memory
 type OAuthKVType string
 
 // The types of OAuthKV.
 const (
 	OAuthKVKubernetes OAuthKVType = "Kubernetes"
+	OAuthKVEtcd       OAuthKVType = "Etcd"
 	OAuthKVMemory     OAuthKVType = "Memory"
+)
+
+// MigrationSource is a type of OAuthKV whose records can be copied.
+//
+// +kubebuilder:validation:Enum=Kubernetes;Etcd
+type MigrationSource string
+
+// The types of OAuthKV whose records can be copied.
+const (
+	MigrateFromKubernetes = MigrationSource(OAuthKVKubernetes)
+	MigrateFromEtcd       = MigrationSource(OAuthKVEtcd)
 )
 
 // OAuthKV is where registered clients and grants live: the member that type
 // names is set. Memory needs no settings and has no member.
 //
-// +kubebuilder:validation:XValidation:rule=`(self.type == 'Kubernetes') == has(self.kubernetes)`,fieldPath=".kubernetes",message="bindings.oauthKV.kubernetes must be set, {} for the defaults, if, and only if, bindings.oauthKV.type is Kubernetes."
-// +kubebuilder:validation:XValidation:rule=`self.type == oldSelf.type`,fieldPath=".type",message="bindings.oauthKV.type cannot be changed, since every client and every login is in the old store and would be lost: create a second MCPServer with the new store instead."
+// +kubebuilder:validation:XValidation:rule=`has(self.kubernetes) == (self.type == 'Kubernetes' || has(self.migrateFrom) && self.migrateFrom == 'Kubernetes')`,fieldPath=".kubernetes",message="bindings.oauthKV.kubernetes must be set, {} for the defaults, if, and only if, bindings.oauthKV.type or migrateFrom is Kubernetes."
+// +kubebuilder:validation:XValidation:rule=`has(self.etcd) == (self.type == 'Etcd' || has(self.migrateFrom) && self.migrateFrom == 'Etcd')`,fieldPath=".etcd",message="bindings.oauthKV.etcd must be set if, and only if, bindings.oauthKV.type or migrateFrom is Etcd."
+// +kubebuilder:validation:XValidation:rule=`!has(self.migrateFrom) || self.migrateFrom != self.type && self.type != 'Memory'`,fieldPath=".migrateFrom",message="bindings.oauthKV.migrateFrom must be the type that the store had before, not the one it has, and Memory is not moved to."
+// +kubebuilder:validation:XValidation:rule=`self.type == oldSelf.type || has(self.migrateFrom) && self.migrateFrom == oldSelf.type && !has(oldSelf.migrateFrom) || !has(self.migrateFrom) && has(oldSelf.migrateFrom) && oldSelf.migrateFrom == self.type`,fieldPath=".type",message="bindings.oauthKV.type must not be changed without migrateFrom, which names the type before: every client and every login would be lost with the old store."
 // +kubebuilder:validation:XValidation:rule=`!has(self.kubernetes) || !has(oldSelf.kubernetes) || self.kubernetes.kind == oldSelf.kubernetes.kind`,fieldPath=".kubernetes.kind",message="bindings.oauthKV.kubernetes.kind cannot be changed, since every client and every login is in objects of the old kind and would be lost: create a second MCPServer with the new kind instead."
 // +kubebuilder:validation:XValidation:rule=`!has(self.kubernetes) || !has(oldSelf.kubernetes) || self.kubernetes.minShards >= oldSelf.kubernetes.minShards`,fieldPath=".kubernetes.minShards",message="bindings.oauthKV.kubernetes.minShards cannot be lowered, since the records in a shard would be lost with it."
+// +kubebuilder:validation:XValidation:rule=`!has(self.etcd) || !has(oldSelf.etcd) || self.etcd.prefix == oldSelf.etcd.prefix`,fieldPath=".etcd.prefix",message="bindings.oauthKV.etcd.prefix cannot be changed, since every client and every login is under the old one and would be lost."
+// +kubebuilder:validation:XValidation:rule=`!has(self.migrateFrom) || self.migrateFrom != 'Etcd' || !has(self.kubernetes) || self.kubernetes.minShards >= 16`,fieldPath=".kubernetes.minShards",message="bindings.oauthKV.kubernetes.minShards must be at least 16 to move records there from Etcd, which spreads them over 16."
 type OAuthKV struct {
 	// type is where the records are. Kubernetes keeps them in objects beside the
-	// gateway, and they survive it. Memory keeps them in the gateway's one process
-	// and loses them with it: that is for trying things out, and it needs
-	// gateway.replicas to be 1. It cannot be changed.
+	// gateway, and they survive it. Etcd keeps them in an etcd of its own, for tens of
+	// thousands of grants. Memory keeps them in the gateway's one process and loses
+	// them with it: that is for trying things out, and it needs gateway.replicas to
+	// be 1. It can be changed only together with migrateFrom.
 	//
 	// +required
 	// +unionDiscriminator
 	Type OAuthKVType `json:"type"`
+
+	// migrateFrom is the type before, when type is changed. The gateways stop, the
+	// first of the new ones copies all clients and grants, and then they serve: nobody
+	// is signed out, and requests fail for the time that takes. The member of the old
+	// type stays set meanwhile. When the condition OAuthKVBound says Migrated, remove
+	// both; to give up before that, set the old type again, without migrateFrom. The
+	// shards of a Kubernetes store are then left for you to delete; what was copied from
+	// an etcd expires there.
+	//
+	// When unset, nothing is copied.
+	//
+	// +optional
+	MigrateFrom MigrationSource `json:"migrateFrom,omitempty"`
 
 	// kubernetes sets how records are spread over objects. Set for type Kubernetes,
 	// where {} takes the defaults, unset for every other.
 	//
 	// +optional
 	Kubernetes *KubernetesKV `json:"kubernetes,omitempty"`
+
+	// etcd says which etcd to use, and how. Set for type Etcd, unset for every other.
+	//
+	// +optional
+	Etcd *EtcdKV `json:"etcd,omitempty"`
+}
+
+// EtcdKV is an etcd of version 3.4 or later. It must never be the one that the
+// Kubernetes cluster itself lives in: who can write there is its master.
+//
+// +kubebuilder:validation:XValidation:rule=`!has(self.userSecretRef) || self.endpoints.all(e, e.startsWith('https:'))`,fieldPath=".endpoints",message="bindings.oauthKV.etcd.endpoints must be https when userSecretRef is set: the password would be everybody's on the way."
+type EtcdKV struct {
+	// endpoints are the URLs of its members: scheme, host and port. 1 to 9.
+	//
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=9
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule=`self.all(e, e.matches('^https?://([a-z0-9._-]+|\\[[0-9a-f:]+\\]):[1-9][0-9]{0,4}$'))`,message="bindings.oauthKV.etcd.endpoints must be scheme, host and port, such as https://etcd-0.etcd.data.svc:2379."
+	Endpoints []string `json:"endpoints"`
+
+	// prefix is before the keys of all records, followed by the MCPServer's UID. A role
+	// in etcd that allows reading and writing below it is enough for the gateway. It
+	// begins with a slash and does not end in one. At most 128 characters. It cannot be
+	// changed.
+	//
+	// When unset, /vestibule.
+	//
+	// +optional
+	// +kubebuilder:default=/vestibule
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^(/[A-Za-z0-9._~-]+)+$') && !self.matches('/\\.\\.?(/|$)')`,message="bindings.oauthKV.etcd.prefix must begin with a slash, must not end in one, and must be made of segments of letters, digits, '.', '_', '~' and '-', none of which is empty, '.' or '..'."
+	Prefix string `json:"prefix,omitempty"`
+
+	// caBundleRef is the key of a ConfigMap in this MCPServer's namespace that holds
+	// PEM certificates. etcd's certificate must lead to one of these, and those of the
+	// system do not count.
+	//
+	// When unset, the system's certificates count.
+	//
+	// +optional
+	CABundleRef *KeyReference `json:"caBundleRef,omitempty"`
+
+	// tlsSecretRef is a Secret in this MCPServer's namespace, of the form of type
+	// kubernetes.io/tls: its keys tls.crt and tls.key are the client certificate that
+	// the gateway shows.
+	//
+	// When unset, it shows none.
+	//
+	// +optional
+	TLSSecretRef *ObjectReference `json:"tlsSecretRef,omitempty"`
+
+	// userSecretRef is a Secret in this MCPServer's namespace, of the form of type
+	// kubernetes.io/basic-auth: its keys username and password are what the gateway
+	// logs in with.
+	//
+	// When unset, it does not log in: who it is, a client certificate says, or nobody
+	// asks.
+	//
+	// +optional
+	UserSecretRef *ObjectReference `json:"userSecretRef,omitempty"`
+}
+
+// ObjectReference is an object in the namespace of the MCPServer. Of what kind it
+// is, the field says.
+type ObjectReference struct {
+	// name of the object. At most 253 characters.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	Name string `json:"name"`
 }
 
 // ShardKind is a kind of object that can hold records.

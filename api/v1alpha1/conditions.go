@@ -53,6 +53,9 @@ const (
 	ReasonPublicURLTaken = "PublicURLTaken"
 	// ReasonAccessRuleInvalid: an expression in access.rules does not compile.
 	ReasonAccessRuleInvalid = "AccessRuleInvalid"
+	// ReasonMigrationUnfinished: the store before was taken out of the spec before its
+	// records were known to be in the new one.
+	ReasonMigrationUnfinished = "MigrationUnfinished"
 	// ReasonURLInCluster: bindings.mcpObject.type is URL, which is for a run on a
 	// developer's machine.
 	ReasonURLInCluster = "URLInCluster"
@@ -79,8 +82,10 @@ const (
 	ReasonBackendUnauthorized = "BackendUnauthorized"
 )
 
-// Reasons of OAuthKVBound.
+// Reasons of OAuthKVBound, besides those of missing references.
 const (
+	// ReasonMigrated: every client and grant is in the new store.
+	ReasonMigrated = "Migrated"
 	// ReasonKeysLost: the Secret with the gateway's keys is gone.
 	ReasonKeysLost = "KeysLost"
 	// ReasonStoreObjectLost: objects that records were in are gone.
@@ -97,11 +102,9 @@ const (
 	ReasonKeysMismatch = "KeysMismatch"
 )
 
-// Reasons of UpstreamReady.
+// Reasons of conditions about what the spec refers to.
 const (
-	// ReasonDiscovered: discovery answers with the configured issuer.
-	ReasonDiscovered = "Discovered"
-	// ReasonSecretMissing: the Secret of a clientSecretRef does not exist.
+	// ReasonSecretMissing: the Secret of a reference does not exist.
 	ReasonSecretMissing = "SecretMissing"
 	// ReasonSecretKeyMissing: the Secret exists without the key.
 	ReasonSecretKeyMissing = "SecretKeyMissing"
@@ -109,6 +112,12 @@ const (
 	ReasonCABundleMissing = "CABundleMissing"
 	// ReasonCABundleKeyMissing: the ConfigMap exists without the key.
 	ReasonCABundleKeyMissing = "CABundleKeyMissing"
+)
+
+// Reasons of UpstreamReady, besides those of missing references.
+const (
+	// ReasonDiscovered: discovery answers with the configured issuer.
+	ReasonDiscovered = "Discovered"
 	// ReasonUpstreamUnreachable: a gateway gets no answer, or no discovery document.
 	ReasonUpstreamUnreachable = "UpstreamUnreachable"
 	// ReasonUpstreamUntrusted: the provider's certificate is not good for it.

@@ -134,6 +134,12 @@ type MCPServerStatus struct {
 	// +optional
 	URL string `json:"url,omitempty"`
 
+	// store is the type of the store that holds every client and grant: the one of the
+	// spec, or the one before for as long as a migration is under way.
+	//
+	// +optional
+	Store OAuthKVType `json:"store,omitempty"`
+
 	// conditions say one by one what is right and what is wrong; each message names
 	// the field to change. Ready sums them up.
 	//

@@ -136,7 +136,7 @@ var bindingRows = []row{
 
 	{"no oauthKV", edits{store: nil}, store + ": Required value"},
 	{"no type of oauthKV", edits{store + ".type": nil}, store + ".type: Required value"},
-	{"an unknown type of oauthKV", edits{store + ".type": "Etcd"}, `supported values: "Kubernetes", "Memory"`},
+	{"an unknown type of oauthKV", edits{store + ".type": "Redis"}, `supported values: "Kubernetes", "Etcd", "Memory"`},
 	{"no kubernetes for type Kubernetes", edits{shards: nil}, "bindings.oauthKV.kubernetes must be set, {} for the defaults, if"},
 	{"kubernetes for type Memory", edits{store + ".type": "Memory", "spec.gateway.replicas": 1}, "bindings.oauthKV.kubernetes must be set, {} for the defaults, if"},
 	{"Memory and one replica", edits{store: object{"type": "Memory"}, "spec.gateway.replicas": 1}, ""},
@@ -163,10 +163,13 @@ func backendURL(url, refused string) row {
 }
 
 const (
-	typeFixed  = "bindings.oauthKV.type cannot be changed"
+	typeFixed  = "bindings.oauthKV.type must not be changed without migrateFrom"
+	prefixMove = "bindings.oauthKV.etcd.prefix cannot be changed"
 	kindFixed  = "bindings.oauthKV.kubernetes.kind cannot be changed"
 	minLowered = "bindings.oauthKV.kubernetes.minShards cannot be lowered"
 )
+
+var moving = edits{store + ".type": "Etcd", store + ".migrateFrom": "Kubernetes", etcd: object{"endpoints": []any{"https://etcd:2379"}}}
 
 var memory = edits{store: object{"type": "Memory"}, "spec.gateway.replicas": 1}
 
@@ -176,6 +179,16 @@ var changes = []change{
 	{"publicURL removed", nil, edits{"spec.publicURL": nil}, "spec.publicURL: Required value"},
 	{"store from Kubernetes to Memory", nil, memory, typeFixed},
 	{"store from Memory to Kubernetes", memory, nil, typeFixed},
+	{"store from Kubernetes to Etcd and nothing copied", nil, inEtcd(nil), typeFixed},
+	{"store from Kubernetes to Etcd", nil, moving, ""},
+	{"and it is done", moving, inEtcd(nil), ""},
+	{"and it is done, but kubernetes stays", moving, edits{store + ".type": "Etcd", etcd: object{"endpoints": []any{"https://etcd:2379"}}}, "bindings.oauthKV.kubernetes must be set"},
+	{"and it is given up", moving, nil, ""},
+	{"and it is turned round in the middle", moving, edits{store + ".migrateFrom": "Etcd", etcd: object{"endpoints": []any{"https://etcd:2379"}}}, typeFixed},
+	{"store from Etcd to Kubernetes", inEtcd(nil), edits{store + ".migrateFrom": "Etcd", etcd: object{"endpoints": []any{"https://etcd:2379"}}}, ""},
+	{"store from Etcd to Memory", inEtcd(nil), memory, typeFixed},
+	{"another prefix", inEtcd(nil), inEtcd(edits{etcd + ".prefix": "/elsewhere"}), prefixMove},
+	{"another endpoint", inEtcd(nil), inEtcd(edits{etcd + ".endpoints": []any{"https://etcd-1:2379"}}), ""},
 	{"kubernetes set beside Memory", memory, edits{store + ".type": "Memory", "spec.gateway.replicas": 1}, "bindings.oauthKV.kubernetes must be set"},
 	{"kubernetes removed from Kubernetes", nil, edits{shards: nil}, "bindings.oauthKV.kubernetes must be set"},
 	{"kind from Secret to ConfigMap", nil, edits{shards + ".kind": "ConfigMap"}, kindFixed},

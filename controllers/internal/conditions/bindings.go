@@ -62,8 +62,22 @@ func kvFact(o *Observation) fact {
 		return no(v1alpha1.ReasonStoreObjectLost,
 			"Objects that hold records are gone: %s. Restore them with their owner references from a backup; if there is none, delete this MCPServer and create it again: then clients register, and users log in, anew.", some(s.Lost))
 	}
+	if f, ok := referred(o, ofStore); !ok {
+		return f
+	}
 	if f, ok := worst(o, func(r *config.Report) []check { return []check{{"bindings.oauthKV", r.Store}} }); !ok {
 		return f
+	}
+	// A gateway is ready, and reports, only when all is copied.
+	switch kv := &o.Server.Spec.Bindings.OAuthKV; {
+	case kv.MigrateFrom != "" && !o.Applied:
+		return unknown(v1alpha1.ReasonNotReported, "The gateways that copy the records are not there yet.")
+	case kv.MigrateFrom != "":
+		return yes(v1alpha1.ReasonMigrated,
+			"Every client and every grant was copied from %s: remove bindings.oauthKV.migrateFrom, and the member of that type.", kv.MigrateFrom)
+	case o.Store.Left:
+		return yes(v1alpha1.ReasonMigrated,
+			"Every gateway can read and write the store. The objects of the one before are not needed any more: delete those with the labels app.kubernetes.io/instance=%s and app.kubernetes.io/component=store.", o.Server.Name)
 	}
 	return yes(v1alpha1.ReasonBound, "Every gateway can read and write the store.")
 }

@@ -61,6 +61,9 @@ type Store struct {
 	KeysLost bool
 	// Lost are the names of shards that are gone, in order.
 	Lost []string
+	// Left says that there are shards of a store that the spec does not have any
+	// more, and that all of their records are in the one that it has.
+	Left bool
 }
 
 // Reference is what the cluster says of one key that the spec refers to.

@@ -50,7 +50,20 @@ func refused(reason, message string) func(*conditions.Observation) {
 func reference(kind, field, name, key string, exists bool) func(*conditions.Observation) {
 	return func(o *conditions.Observation) {
 		o.References = []conditions.Reference{{Reference: resources.Reference{
-			Field: "upstreams[corp].oidc." + field, Kind: kind, Name: name, Key: key,
+			Field: "upstreams[corp].oidc." + field, KeyField: "upstreams[corp].oidc." + field + ".key", Kind: kind, Name: name, Key: key,
+		}, Exists: exists}}
+	}
+}
+
+func inEtcd(o *conditions.Observation) {
+	o.Server.Spec.Bindings.OAuthKV = v1alpha1.OAuthKV{Type: v1alpha1.OAuthKVEtcd, Etcd: &v1alpha1.EtcdKV{}}
+}
+
+// etcdReference is one of the store's.
+func etcdReference(kind, field, name, key string, exists bool) func(*conditions.Observation) {
+	return func(o *conditions.Observation) {
+		o.References = []conditions.Reference{{Reference: resources.Reference{
+			Field: "bindings.oauthKV.etcd." + field, KeyField: "bindings.oauthKV.etcd." + field, Kind: kind, Name: name, Key: key,
 		}, Exists: exists}}
 	}
 }
@@ -90,6 +103,8 @@ var examples = []example{
 		"publicURL: host and path are those of the older MCPServer weather in namespace tools: create an MCPServer with another publicURL.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonAccessRuleInvalid, refused(v1alpha1.ReasonAccessRuleInvalid,
 		"access.rules: access rule staff: ERROR: <input>:1:1: undeclared reference to 'claim' (in container '')")},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonMigrationUnfinished, refused(v1alpha1.ReasonMigrationUnfinished,
+		"bindings.oauthKV: there are records in objects of type Kubernetes that may not be in the store: set migrateFrom and kubernetes again, until OAuthKVBound says Migrated.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonURLInCluster, refused(v1alpha1.ReasonURLInCluster,
 		"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")},
 
@@ -106,6 +121,14 @@ var examples = []example{
 		"http://weather.default.svc:8000/mcp answers 401")},
 
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonBound, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonMigrated, func(o *conditions.Observation) {
+		inEtcd(o)
+		o.Server.Spec.Bindings.OAuthKV.MigrateFrom, o.Applied = v1alpha1.MigrateFromKubernetes, true
+	}},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonSecretMissing, etcdReference("Secret", "tlsSecretRef", "etcd-client", "tls.crt", false)},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonSecretKeyMissing, etcdReference("Secret", "userSecretRef", "etcd-user", "password", true)},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonCABundleMissing, etcdReference("ConfigMap", "caBundleRef", "etcd-ca", "ca.crt", false)},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonCABundleKeyMissing, etcdReference("ConfigMap", "caBundleRef", "etcd-ca", "ca.crt", true)},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeysLost, func(o *conditions.Observation) { o.Store.KeysLost = true }},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreObjectLost, func(o *conditions.Observation) { o.Store.Lost = []string{"weather-gateway-grants-3"} }},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreForbidden, store(config.ReasonStoreForbidden,

@@ -15,17 +15,8 @@ func upstreamFact(o *Observation) fact {
 	if o.References == nil {
 		return notObserved()
 	}
-	for _, r := range o.References {
-		missing, keyMissing := v1alpha1.ReasonSecretMissing, v1alpha1.ReasonSecretKeyMissing
-		if r.Kind == "ConfigMap" {
-			missing, keyMissing = v1alpha1.ReasonCABundleMissing, v1alpha1.ReasonCABundleKeyMissing
-		}
-		switch {
-		case !r.Exists:
-			return no(missing, "There is no %s %s in this namespace: create it with the key %s, or change %s.", r.Kind, r.Name, r.Key, r.Field)
-		case !r.Found:
-			return no(keyMissing, "%s %s has no key %s: add it, or change %s.key.", r.Kind, r.Name, r.Key, r.Field)
-		}
+	if f, ok := referred(o, func(field string) bool { return !ofStore(field) }); !ok {
+		return f
 	}
 	if f, ok := worst(o, func(r *config.Report) []check {
 		var checks []check

@@ -45,7 +45,7 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 	})
 	must(err)
 	all := []any{keys}
-	if server.Spec.Bindings.OAuthKV.Type == v1alpha1.OAuthKVKubernetes {
+	if server.Spec.Bindings.OAuthKV.Kubernetes != nil {
 		all = append(all, resources.Shard(server, resources.Clients, 0), resources.Shard(server, resources.Grants, 2))
 	}
 	all = append(all, resources.Report(server), resources.ServiceAccount(server), resources.Role(server, clients, grants),
@@ -58,7 +58,7 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 
 // A review shows what changes in users' clusters as a difference of these files.
 func TestChildren(t *testing.T) {
-	for _, name := range []string{"everything", "minimal", "memory"} {
+	for _, name := range []string{"everything", "minimal", "memory", "migration"} {
 		t.Run(name, func(t *testing.T) {
 			var got []byte
 			for _, child := range children(t, read(t, name)) {

@@ -17,8 +17,9 @@ type Inputs struct {
 	// BackendPort is the number of the port that bindings.mcpObject.service.port
 	// stands for. It is not used for a backend of type URL.
 	BackendPort int32
-	// Directory is where the gateway finds its files: keys/keyset.json, and below
-	// upstreams/<name>, as far as they are referenced, client-secret and ca.crt.
+	// Directory is where the gateway finds its files: keys/keyset.json, and, as far as
+	// they are referenced, client-secret and ca.crt below upstreams/<name>, and
+	// ca.crt, tls.crt, tls.key, username and password below etcd.
 	Directory string
 	// ClientShards and GrantShards are how many shards exist. They are not used
 	// for a store of type Memory.
@@ -38,7 +39,7 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 		PublicURL:              spec.PublicURL,
 		KeysFile:               path.Join(in.Directory, "keys", "keyset.json"),
 		Backend:                backend(server, in),
-		Store:                  store(server, in),
+		Store:                  store(server, spec.Bindings.OAuthKV.Type, in),
 		Registration:           registration(&spec.OAuth.ClientRegistration),
 		AccessTokenTTLSeconds:  int64(spec.OAuth.AccessTokenTTLSeconds),
 		RefreshTokenTTLSeconds: int64(spec.OAuth.RefreshTokenTTLSeconds),
@@ -52,6 +53,10 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 	}
 	for _, u := range spec.Upstreams {
 		c.Upstreams = append(c.Upstreams, upstream(&u, path.Join(in.Directory, "upstreams", u.Name)))
+	}
+	if from := spec.Bindings.OAuthKV.MigrateFrom; from != "" {
+		old := store(server, v1alpha1.OAuthKVType(from), in)
+		c.MigrateFrom = &old
 	}
 	c.Cluster = in.Cluster
 	if in.Cluster == nil {
@@ -100,19 +105,40 @@ func backend(server *v1alpha1.MCPServer, in Inputs) config.Backend {
 	return config.Backend{URL: "http://" + net.JoinHostPort(host, strconv.Itoa(int(in.BackendPort)))}
 }
 
-func store(server *v1alpha1.MCPServer, in Inputs) config.Store {
+// store is the one of the given type: the server's, or the one that it had before.
+func store(server *v1alpha1.MCPServer, t v1alpha1.OAuthKVType, in Inputs) config.Store {
 	kv := &server.Spec.Bindings.OAuthKV
-	if kv.Type == v1alpha1.OAuthKVMemory {
-		return config.Store{Type: config.StoreMemory, Memory: &config.MemoryStore{}}
+	switch t {
+	case v1alpha1.OAuthKVKubernetes:
+		return config.Store{Type: config.StoreKubernetes, Kubernetes: &config.KubernetesStore{
+			Kind:         string(kv.Kubernetes.Kind),
+			Namespace:    server.Namespace,
+			Name:         Name(server),
+			ClientShards: in.ClientShards,
+			GrantShards:  in.GrantShards,
+			Replicas:     int(server.Spec.Gateway.Replicas),
+		}}
+	case v1alpha1.OAuthKVEtcd:
+		return config.Store{Type: config.StoreEtcd, Etcd: etcd(server, path.Join(in.Directory, etcdDirectory))}
 	}
-	return config.Store{Type: config.StoreKubernetes, Kubernetes: &config.KubernetesStore{
-		Kind:         string(kv.Kubernetes.Kind),
-		Namespace:    server.Namespace,
-		Name:         Name(server),
-		ClientShards: in.ClientShards,
-		GrantShards:  in.GrantShards,
-		Replicas:     int(server.Spec.Gateway.Replicas),
-	}}
+	return config.Store{Type: config.StoreMemory, Memory: &config.MemoryStore{}}
+}
+
+// etcd finds its files in directory. The UID is in the prefix, since the records of
+// an earlier server of the same name open with other keys.
+func etcd(server *v1alpha1.MCPServer, directory string) *config.EtcdStore {
+	e := server.Spec.Bindings.OAuthKV.Etcd
+	c := &config.EtcdStore{Endpoints: e.Endpoints, Prefix: e.Prefix + "/" + string(server.UID)}
+	if e.CABundleRef != nil {
+		c.CABundleFile = path.Join(directory, caFile)
+	}
+	if e.TLSSecretRef != nil {
+		c.CertFile, c.KeyFile = path.Join(directory, certKey), path.Join(directory, privateKeyKey)
+	}
+	if e.UserSecretRef != nil {
+		c.UserFile, c.PasswordFile = path.Join(directory, userKey), path.Join(directory, passwordKey)
+	}
+	return c
 }
 
 func route(r *v1alpha1.Route) config.Route {
@@ -145,10 +171,10 @@ func upstream(u *v1alpha1.Upstream, directory string) config.Upstream {
 		Scopes:    u.OIDC.Scopes,
 	}
 	if u.OIDC.ClientSecretRef != nil {
-		c.ClientSecretFile = path.Join(directory, "client-secret")
+		c.ClientSecretFile = path.Join(directory, secretFile)
 	}
 	if u.OIDC.CABundleRef != nil {
-		c.CABundleFile = path.Join(directory, "ca.crt")
+		c.CABundleFile = path.Join(directory, caFile)
 	}
 	return config.Upstream{Name: u.Name, Type: string(u.Type), OIDC: c}
 }

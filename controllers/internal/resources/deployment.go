@@ -62,9 +62,10 @@ func Deployment(server *v1alpha1.MCPServer, p Pod) (*appsv1ac.DeploymentApplyCon
 }
 
 // strategy starts each new pod before an old one ends, but where two at a time
-// would each have a memory of their own.
+// would each have a memory of their own, or the old one would go on with a store
+// that the new one has copied.
 func strategy(server *v1alpha1.MCPServer) *appsv1ac.DeploymentStrategyApplyConfiguration {
-	if server.Spec.Bindings.OAuthKV.Type == v1alpha1.OAuthKVMemory {
+	if kv := &server.Spec.Bindings.OAuthKV; kv.Type == v1alpha1.OAuthKVMemory || kv.MigrateFrom != "" {
 		return appsv1ac.DeploymentStrategy().WithType(appsv1.RecreateDeploymentStrategyType)
 	}
 	return appsv1ac.DeploymentStrategy().
@@ -95,7 +96,7 @@ func podTemplate(server *v1alpha1.MCPServer, p Pod) *corev1ac.PodTemplateSpecApp
 			WithMatchLabelKeys(appsv1.DefaultDeploymentUniqueLabelKey))
 	}
 	annotations := map[string]string{AnnotationConfig: p.Config, AnnotationReferences: p.References}
-	if server.Spec.Bindings.OAuthKV.Type == v1alpha1.OAuthKVKubernetes {
+	if server.Spec.Bindings.OAuthKV.Kubernetes != nil {
 		annotations[AnnotationClientShards] = strconv.Itoa(p.ClientShards)
 		annotations[AnnotationGrantShards] = strconv.Itoa(p.GrantShards)
 	}

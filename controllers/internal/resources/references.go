@@ -16,22 +16,62 @@ type Reference struct {
 	Name, Key string
 	// Path is where the gateway finds it, below Inputs.Directory.
 	Path string
+	// KeyField is where the spec names the key, or Field where the key is a given one.
+	KeyField string `json:"-"`
 }
+
+// Where what is referred to is, and under which keys where the spec names none.
+const (
+	etcdDirectory = "etcd"
+	secretFile    = "client-secret"
+	caFile        = "ca.crt"
+
+	certKey       = "tls.crt"
+	privateKeyKey = "tls.key"
+	userKey       = "username"
+	passwordKey   = "password"
+)
 
 // References are all that the spec refers to, in its order.
 func References(server *v1alpha1.MCPServer) []Reference {
 	var all []Reference
+	if e := server.Spec.Bindings.OAuthKV.Etcd; e != nil {
+		all = append(all, etcdReferences(e)...)
+	}
 	for _, u := range server.Spec.Upstreams {
 		field, directory := "upstreams["+u.Name+"].oidc", path.Join("upstreams", u.Name)
 		if u.OIDC == nil {
 			continue
 		}
-		if r := u.OIDC.ClientSecretRef; r != nil {
-			all = append(all, Reference{field + ".clientSecretRef", "Secret", r.Name, r.Key, path.Join(directory, "client-secret")})
-		}
-		if r := u.OIDC.CABundleRef; r != nil {
-			all = append(all, Reference{field + ".caBundleRef", "ConfigMap", r.Name, r.Key, path.Join(directory, "ca.crt")})
-		}
+		all = append(all, key("Secret", field+".clientSecretRef", u.OIDC.ClientSecretRef, path.Join(directory, secretFile))...)
+		all = append(all, key("ConfigMap", field+".caBundleRef", u.OIDC.CABundleRef, path.Join(directory, caFile))...)
+	}
+	return all
+}
+
+func etcdReferences(e *v1alpha1.EtcdKV) []Reference {
+	const field = "bindings.oauthKV.etcd"
+	all := key("ConfigMap", field+".caBundleRef", e.CABundleRef, path.Join(etcdDirectory, caFile))
+	all = append(all, given(field+".tlsSecretRef", e.TLSSecretRef, certKey, privateKeyKey)...)
+	return append(all, given(field+".userSecretRef", e.UserSecretRef, userKey, passwordKey)...)
+}
+
+// key is the reference to one key that the spec names, if there is one.
+func key(kind, field string, r *v1alpha1.KeyReference, to string) []Reference {
+	if r == nil {
+		return nil
+	}
+	return []Reference{{field, kind, r.Name, r.Key, to, field + ".key"}}
+}
+
+// given are the references to the keys that a Secret of etcd's has, if there is one.
+func given(field string, r *v1alpha1.ObjectReference, keys ...string) []Reference {
+	if r == nil {
+		return nil
+	}
+	var all []Reference
+	for _, key := range keys {
+		all = append(all, Reference{field, "Secret", r.Name, key, path.Join(etcdDirectory, key), field})
 	}
 	return all
 }

@@ -1,0 +1,32 @@
+package conditions
+
+import (
+	"strings"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+)
+
+// ofStore says whether a field is one of bindings.oauthKV. The other references
+// are of upstreams.
+func ofStore(field string) bool { return strings.HasPrefix(field, "bindings.oauthKV.") }
+
+// referred is the first reference that leads nowhere, of those in the given fields;
+// or ok.
+func referred(o *Observation, in func(field string) bool) (f fact, ok bool) {
+	for _, r := range o.References {
+		if !in(r.Field) {
+			continue
+		}
+		missing, keyMissing := v1alpha1.ReasonSecretMissing, v1alpha1.ReasonSecretKeyMissing
+		if r.Kind == "ConfigMap" {
+			missing, keyMissing = v1alpha1.ReasonCABundleMissing, v1alpha1.ReasonCABundleKeyMissing
+		}
+		switch {
+		case !r.Exists:
+			return no(missing, "There is no %s %s in this namespace: create it with the key %s, or change %s.", r.Kind, r.Name, r.Key, r.Field), false
+		case !r.Found:
+			return no(keyMissing, "%s %s has no key %s: add it, or change %s.", r.Kind, r.Name, r.Key, r.KeyField), false
+		}
+	}
+	return fact{}, true
+}
