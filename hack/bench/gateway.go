@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// gateway is one that runs as a process of its own, as it would in a pod.
+type gateway struct {
+	process
+	url  string
+	stop func()
+}
+
+// startGateway runs the program with a store and waits until it is ready.
+func startGateway(ctx context.Context, program string, s backing, provider *idp) (*gateway, error) {
+	directory, err := os.MkdirTemp("", "vestibule-bench-")
+	if err != nil {
+		return nil, err
+	}
+	public, admin, err := freeAddresses()
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{url: "http://" + public}
+	set, err := config.NewKeySet(time.Now()).Marshal()
+	if err != nil {
+		return nil, err
+	}
+	keys := filepath.Join(directory, "keyset.json")
+	configuration, err := json.Marshal(configure(g.url, keys, s.store, provider))
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(directory, "config.json")
+	for name, data := range map[string][]byte{keys: set, path: configuration} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	log, err := os.Create(filepath.Join(directory, "log"))
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program, "-config", path, "-listen", public, "-admin", admin, "-kubeconfig", s.kubeconfig)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	g.process = process(cmd.Process.Pid)
+	g.stop = func() {
+		_ = cmd.Process.Kill() // it has nothing to tell any more
+		_ = cmd.Wait()
+		_ = os.RemoveAll(directory)
+	}
+	if err := ready(ctx, "http://"+admin+"/readyz"); err != nil {
+		said, _ := os.ReadFile(log.Name())
+		g.stop()
+		return nil, fmt.Errorf("the gateway: %w\n%s", err, said)
+	}
+	return g, nil
+}
+
+func configure(url, keys string, store config.Store, provider *idp) *config.Config {
+	return &config.Config{
+		Version: config.Version, ServerUID: "bench", PublicURL: url, KeysFile: keys,
+		Backend: config.Backend{URL: "http://127.0.0.1:9"},
+		Store:   store,
+		Routes:  []config.Route{{Name: "mcp", Path: "/mcp", Transport: config.TransportStreamableHTTP, BackendPath: "/mcp"}},
+		Registration: config.Registration{
+			Enabled: true, TTLSeconds: 7776000, UnusedTTLSeconds: 86400, PublicClients: true,
+		},
+		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 2592000, OutageToleranceSeconds: 600,
+		Upstreams:      []config.Upstream{{Name: "corp", Type: config.UpstreamOIDC, OIDC: &config.OIDCUpstream{IssuerURL: provider.url, ClientID: clientID}}},
+		TrustedProxies: []string{"127.0.0.0/8"}, // so that registrations come from everywhere
+		Rules: config.Rules{
+			Scopes:         []config.Scope{{Name: "read", Description: "Read"}, {Name: "write", Description: "Write"}},
+			AccessRules:    []config.AccessRule{{Name: "staff", Expression: `claims.email.endsWith("@example.com") && "staff" in claims.groups`}},
+			RequiredScopes: map[string][]string{"mcp": {"read"}},
+		},
+	}
+}
+
+func freeAddresses() (first, second string, err error) {
+	var all [2]string
+	for i := range all {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", "", err
+		}
+		defer l.Close()
+		all[i] = l.Addr().String()
+	}
+	return all[0], all[1], nil
+}
+
+// ready waits until a URL answers with 200.
+func ready(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		if w, err := http.DefaultClient.Do(r); err == nil {
+			w.Body.Close()
+			if w.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready: %w", url, ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
