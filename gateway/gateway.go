@@ -20,6 +20,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/source"
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/token"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
 )
 
@@ -156,7 +157,8 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 	p.upstream = upstream.New(cfg.Upstreams[0], p.callbackURL(), o.Now)
 	p.clients = clients.New(clients.Options{
 		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor,
-		Registration: cfg.Registration, Now: o.Now, Log: o.Log,
+		Registration: cfg.Registration, Audiences: []string{cfg.PublicURL, cfg.PublicURL + token.Path},
+		Now: o.Now, Log: o.Log,
 	})
 	p.grants = grants.New(grants.Options{
 		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor,

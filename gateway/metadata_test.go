@@ -67,11 +67,13 @@ func TestMetadata(t *testing.T) {
 				}
 				for name, want := range map[string][]string{
 					"code_challenge_methods_supported": {"S256"}, "response_types_supported": {"code"}, "response_modes_supported": {"query"},
-					"grant_types_supported":                      {"authorization_code", "refresh_token"},
-					"token_endpoint_auth_methods_supported":      {"client_secret_basic", "client_secret_post", "none"},
-					"revocation_endpoint_auth_methods_supported": {"client_secret_basic", "client_secret_post", "none"},
-					"scopes_supported":                           {"read", "write", "offline_access"},
-					"protected_resources":                        {gw.URL + "/mcp", gw.URL + "/two"},
+					"grant_types_supported":                                 {"authorization_code", "refresh_token"},
+					"token_endpoint_auth_methods_supported":                 {"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
+					"token_endpoint_auth_signing_alg_values_supported":      {"RS256", "PS256", "ES256", "ES384", "EdDSA"},
+					"revocation_endpoint_auth_signing_alg_values_supported": {"RS256", "PS256", "ES256", "ES384", "EdDSA"},
+					"revocation_endpoint_auth_methods_supported":            {"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
+					"scopes_supported":                                      {"read", "write", "offline_access"},
+					"protected_resources":                                   {gw.URL + "/mcp", gw.URL + "/two"},
 				} {
 					isList(t, v, name, want)
 				}
@@ -178,7 +180,7 @@ func TestMetadataSaysWhoMayRegister(t *testing.T) { // A6, A7
 	if v["registration_endpoint"] != nil {
 		t.Errorf("there is a registration_endpoint: %v", v["registration_endpoint"])
 	}
-	isList(t, v, "token_endpoint_auth_methods_supported", []string{"client_secret_basic", "client_secret_post"})
+	isList(t, v, "token_endpoint_auth_methods_supported", []string{"client_secret_basic", "client_secret_post", "private_key_jwt"})
 	// Without scopes of its own, a resource says nothing of scopes.
 	if v := fetch(t, gw, "GET", "/.well-known/oauth-protected-resource", nil).JSON(t); v["scopes_supported"] != nil {
 		t.Errorf("scopes_supported is %v", v["scopes_supported"])

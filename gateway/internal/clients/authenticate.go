@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"vestibule.dev/vestibule/gateway/internal/assertion"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/store"
 )
@@ -19,6 +20,8 @@ type credentials struct {
 	// clients encode it as RFC 6749 section 2.3.1 says, some do not.
 	rawSecret string
 	basic     bool
+	// assertion is set if the client sent one.
+	assertion *assertion.Assertion
 }
 
 // Authenticate returns the client that makes a request to the token or
@@ -41,6 +44,12 @@ func (s *Service) Authenticate(r *http.Request, p oauth.Params) (*Client, *oauth
 		return e
 	}
 	switch {
+	case cred.assertion != nil:
+		if e := s.prove(r.Context(), c, cred.assertion); e != nil {
+			return nil, e
+		}
+	case c.Method == MethodPrivateKeyJWT:
+		return nil, refuse("no assertion was sent")
 	case c.Public():
 		if cred.secret != "" {
 			return nil, refuse("a public client sent a secret")
@@ -65,10 +74,20 @@ func (s *Service) lookUp(ctx context.Context, clientID string) (*Client, *oauth.
 	return c, nil
 }
 
+func twoProofs() *oauth.Error {
+	return oauth.InvalidRequest("the client authenticates in two ways at once")
+}
+
 func readCredentials(r *http.Request, p oauth.Params) (credentials, *oauth.Error) {
 	c := credentials{id: p.Get("client_id"), secret: p.Get("client_secret")}
 	c.rawSecret = c.secret
 	header := r.Header["Authorization"]
+	if p.Get("client_assertion") != "" || p.Get("client_assertion_type") != "" {
+		if len(header) > 0 || c.secret != "" {
+			return c, twoProofs()
+		}
+		return readAssertion(c.id, p)
+	}
 	if len(header) == 0 {
 		if c.id == "" {
 			return c, oauth.InvalidClient("the request does not say which client sends it")
@@ -85,7 +104,7 @@ func readCredentials(r *http.Request, p oauth.Params) (credentials, *oauth.Error
 		return c, e
 	}
 	if c.secret != "" {
-		return c, oauth.InvalidRequest("the client authenticates in two ways at once")
+		return c, twoProofs()
 	}
 	decodedID, err := url.QueryUnescape(id)
 	if err != nil {

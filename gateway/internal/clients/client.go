@@ -13,9 +13,10 @@ import (
 
 // Methods of client authentication (RFC 7591 section 2).
 const (
-	MethodNone  = "none"
-	MethodBasic = "client_secret_basic"
-	MethodPost  = "client_secret_post"
+	MethodNone          = "none"
+	MethodBasic         = "client_secret_basic"
+	MethodPost          = "client_secret_post"
+	MethodPrivateKeyJWT = "private_key_jwt"
 )
 
 // idPrefix makes client ids recognisable, and unlike the https URLs that name
@@ -39,14 +40,38 @@ type Client struct {
 	// Used says that a token request has succeeded.
 	Used bool `cbor:"8,keyasint,omitempty"`
 
+	// JWKS is the JWK Set that the client's assertions are verified with, as
+	// assertion.Keys writes it, and JWKSURI where it is published instead. Of a
+	// registered client only one is set. One that is public and has keys may use
+	// them, but need not.
+	JWKS    []byte `cbor:"10,keyasint,omitempty"`
+	JWKSURI string `cbor:"11,keyasint,omitempty"`
+	// SigningAlg, when set, is the only algorithm of its assertions.
+	SigningAlg string `cbor:"12,keyasint,omitempty"`
+
 	id store.ID
+	// url is the client_id of a client that is no record.
+	url string
 }
 
 // ID is the client_id.
-func (c *Client) ID() string { return idPrefix + c.id.String() }
+func (c *Client) ID() string {
+	if c.url != "" {
+		return c.url
+	}
+	return idPrefix + c.id.String()
+}
 
-// Public says whether the client has no secret.
+// Public says whether the client need not prove who it is.
 func (c *Client) Public() bool { return c.Method == MethodNone }
+
+// hasSecret says whether the client shares a secret with this server.
+func (c *Client) hasSecret() bool { return c.Method == MethodBasic || c.Method == MethodPost }
+
+// signs says whether the client may prove who it is by an assertion.
+func (c *Client) signs() bool {
+	return c.Method == MethodPrivateKeyJWT || c.Public() && (len(c.JWKS) > 0 || c.JWKSURI != "")
+}
 
 // MayRedirectTo says whether the client registered this redirect URI.
 func (c *Client) MayRedirectTo(uri string) bool {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/assertion"
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/records"
 	"vestibule.dev/vestibule/gateway/internal/store"
@@ -20,8 +21,20 @@ type Options struct {
 	ServerUID    string
 	FreshFor     time.Duration
 	Registration config.Registration
-	Now          func() time.Time
-	Log          *slog.Logger
+	// Audiences are what an assertion may name as this server: its issuer, and
+	// the URL of its token endpoint, which today's clients use (RFC 7523 section 3).
+	Audiences []string
+	// KeySets fetches the keys of clients that publish them.
+	KeySets KeySets
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// KeySets knows what clients publish at their jwks_uri.
+type KeySets interface {
+	// Keys returns the keys at this URL, as new as they have to be to have one of
+	// this id, if there is one. An error says that they cannot be read now.
+	Keys(ctx context.Context, uri, keyID string) (assertion.Keys, error)
 }
 
 // Service finds, registers and authenticates clients.
@@ -29,11 +42,12 @@ type Service struct {
 	opts  Options
 	table *records.Table[Client]
 	room  room
+	used  usedAssertions
 }
 
 // New returns the service; its Observe must be fed by the store.
 func New(opts Options) *Service {
-	return &Service{opts: opts, room: room{limit: MaxClients, leaving: map[store.ID]bool{}}, table: records.New(records.Options[Client]{
+	return &Service{opts: opts, used: newUsedAssertions(), room: room{limit: MaxClients, leaving: map[store.ID]bool{}}, table: records.New(records.Options[Client]{
 		Kind: store.Client, Store: opts.Store, Ring: opts.Ring, ServerUID: opts.ServerUID,
 		FreshFor: opts.FreshFor, Now: opts.Now, Log: opts.Log,
 		Expires: (*Client).expires, Index: (*Client).index,
@@ -48,7 +62,7 @@ func (s *Service) Observe(id store.ID, value []byte) { s.table.Observe(id, value
 func (s *Service) Unreadable() (sealed, all int) { return s.table.Unreadable() }
 
 // Register writes a new client and returns it with its secret, which is "" for
-// a public one. From then on every replica knows it. It returns ErrTooMany, or
+// one whose method needs none. From then on every replica knows it. It returns ErrTooMany, or
 // store.ErrUnavailable.
 func (s *Service) Register(ctx context.Context, c Client) (*Client, string, error) {
 	leave, err := s.makeRoom(ctx)
@@ -61,7 +75,7 @@ func (s *Service) Register(ctx context.Context, c Client) (*Client, string, erro
 		return nil, "", err
 	}
 	secret := ""
-	if !c.Public() {
+	if c.hasSecret() {
 		secret = tokens.NewClientSecret()
 		c.SecretHash = tokens.Hash(secret)
 	}

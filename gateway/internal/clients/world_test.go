@@ -42,6 +42,7 @@ func newWorld(t *testing.T) *world {
 		r := &replica{t: t, view: w.store.Replica()}
 		r.Service = New(Options{
 			Store: r.view, Ring: ring, ServerUID: "uid", FreshFor: 90 * time.Second, Now: clock.Now, Log: slog.New(slog.DiscardHandler),
+			Audiences:    []string{issuer, issuer + "/token"},
 			Registration: config.Registration{TTLSeconds: int64(ttl / time.Second), UnusedTTLSeconds: int64(unusedTTL / time.Second)},
 		})
 		r.view.Attach(func(_ store.Kind, id store.ID, value []byte) { r.Observe(id, value) })

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 
+	"vestibule.dev/vestibule/gateway/internal/assertion"
 	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 )
@@ -74,7 +75,9 @@ type serverDocument struct {
 	ResponseModes         []string `json:"response_modes_supported"`
 	GrantTypes            []string `json:"grant_types_supported"`
 	TokenMethods          []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAlgorithms       []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAlgorithms  []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	CodeChallengeMethods  []string `json:"code_challenge_methods_supported"`
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"`
 	ProtectedResources    []string `json:"protected_resources"`
@@ -108,7 +111,7 @@ func (s Server) Documents() map[string]http.Handler {
 }
 
 func (s Server) server() serverDocument {
-	methods := []string{"client_secret_basic", "client_secret_post"}
+	methods := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
 	if s.PublicClients {
 		methods = append(methods, "none")
 	}
@@ -122,7 +125,9 @@ func (s Server) server() serverDocument {
 		ResponseModes:         []string{"query"},
 		GrantTypes:            []string{"authorization_code", "refresh_token"},
 		TokenMethods:          methods,
+		TokenAlgorithms:       assertion.AlgorithmNames(),
 		RevocationMethods:     methods,
+		RevocationAlgorithms:  assertion.AlgorithmNames(),
 		CodeChallengeMethods:  []string{"S256"},
 		IssParameter:          true,
 	}

@@ -12,9 +12,10 @@ import (
 
 // Bounds of what a request may carry, in bytes.
 const (
-	MaxForm  = 64 << 10 // a form body or a query
-	MaxState = 1 << 10  // state, which comes back in a cookie
-	MaxParam = 2 << 10  // any other parameter
+	MaxForm      = 64 << 10 // a form body or a query
+	MaxState     = 1 << 10  // state, which comes back in a cookie
+	MaxAssertion = 8 << 10  // a signed JWT
+	MaxParam     = 2 << 10  // any other parameter
 )
 
 // Params are the parameters of a request to an OAuth endpoint: each at most
@@ -112,6 +113,8 @@ func tooLong(name, v string) bool {
 	switch name {
 	case "state":
 		return len(v) > MaxState
+	case "client_assertion":
+		return len(v) > MaxAssertion
 	case "request": // our own sealed request, which holds several parameters
 		return len(v) > MaxForm
 	}
