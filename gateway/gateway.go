@@ -15,6 +15,7 @@ import (
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/audit"
 	"vestibule.dev/vestibule/gateway/internal/clients"
+	"vestibule.dev/vestibule/gateway/internal/documents"
 	"vestibule.dev/vestibule/gateway/internal/grants"
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
@@ -112,18 +113,19 @@ func (g *Gateway) Close() error {
 
 // parts are what the endpoints are made of.
 type parts struct {
-	cfg      *config.Config
-	url      *url.URL
-	now      func() time.Time
-	log      *slog.Logger
-	ring     *keys.Ring
-	store    store.Store
-	rules    *inForce
-	sources  *source.Resolver
-	audit    *audit.Log
-	clients  *clients.Service
-	grants   *grants.Service
-	upstream *upstream.Upstream
+	cfg       *config.Config
+	url       *url.URL
+	now       func() time.Time
+	log       *slog.Logger
+	ring      *keys.Ring
+	store     store.Store
+	rules     *inForce
+	sources   *source.Resolver
+	audit     *audit.Log
+	documents *documents.Service
+	clients   *clients.Service
+	grants    *grants.Service
+	upstream  *upstream.Upstream
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
@@ -155,9 +157,16 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 	}
 	p.audit = audit.New(o.Log, p.sources.Of)
 	p.upstream = upstream.New(cfg.Upstreams[0], p.callbackURL(), o.Now)
+	if p.documents, err = documents.New(documents.Options{Settings: cfg.ClientIDMetadataDocuments, Now: o.Now, Log: o.Log}); err != nil {
+		return nil, fmt.Errorf("clientIDMetadataDocuments: %w", err)
+	}
 	p.clients = clients.New(clients.Options{
 		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor,
 		Registration: cfg.Registration, Audiences: []string{cfg.PublicURL, cfg.PublicURL + token.Path},
+		KeySets: p.documents, Documents: p.documents,
+		Remembered: func(ctx context.Context, token, clientID string) (*clients.Proof, error) {
+			return p.grants.ProofOf(ctx, token, clientID)
+		},
 		Now: o.Now, Log: o.Log,
 	})
 	p.grants = grants.New(grants.Options{

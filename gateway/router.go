@@ -58,12 +58,13 @@ func (p *parts) router(draining context.Context) (http.Handler, error) {
 	prefix := p.url.Path
 	mux := http.NewServeMux()
 	a := p.authorize()
-	mux.HandleFunc(prefix+authorize.PathAuthorize, within(only(http.MethodGet, a.Authorize)))
-	mux.HandleFunc(prefix+authorize.PathConsent, within(only(http.MethodPost, a.Consent)))
-	mux.HandleFunc(prefix+authorize.PathCallback+"{upstream}", within(only(http.MethodGet, a.Callback)))
+	mark := p.sources.Mark // whoever names a client may have this server fetch something
+	mux.HandleFunc(prefix+authorize.PathAuthorize, within(mark(only(http.MethodGet, a.Authorize))))
+	mux.HandleFunc(prefix+authorize.PathConsent, within(mark(only(http.MethodPost, a.Consent))))
+	mux.HandleFunc(prefix+authorize.PathCallback+"{upstream}", within(mark(only(http.MethodGet, a.Callback))))
 	mux.HandleFunc(prefix+register.Path, within(cors.Anyone(postOnly, p.register().ServeHTTP)))
-	mux.HandleFunc(prefix+token.Path, within(cors.Anyone(postOnly, p.token().ServeHTTP)))
-	mux.HandleFunc(prefix+revoke.Path, within(cors.Anyone(postOnly, p.revoke().ServeHTTP)))
+	mux.HandleFunc(prefix+token.Path, within(mark(cors.Anyone(postOnly, p.token().ServeHTTP))))
+	mux.HandleFunc(prefix+revoke.Path, within(mark(cors.Anyone(postOnly, p.revoke().ServeHTTP))))
 	for path, document := range p.metadata().Documents() {
 		mux.HandleFunc(path, within(document.ServeHTTP))
 	}
@@ -162,7 +163,8 @@ func (p *parts) metadata() metadata.Server {
 	s := metadata.Server{
 		PublicURL: p.cfg.PublicURL, Scopes: p.scopes,
 		Registration: p.cfg.Registration.Enabled, PublicClients: p.cfg.Registration.PublicClients,
-		Authorize: authorize.PathAuthorize, Token: token.Path, Register: register.Path, Revoke: revoke.Path,
+		ClientDocuments: p.cfg.ClientIDMetadataDocuments.Enabled,
+		Authorize:       authorize.PathAuthorize, Token: token.Path, Register: register.Path, Revoke: revoke.Path,
 	}
 	for _, r := range p.cfg.Routes {
 		s.Resources = append(s.Resources, metadata.Resource{Name: r.Name, Path: r.Path})

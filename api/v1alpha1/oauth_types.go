@@ -76,6 +76,15 @@ type OAuth struct {
 	// +kubebuilder:default={}
 	ClientRegistration ClientRegistration `json:"clientRegistration,omitzero"`
 
+	// clientIDMetadataDocuments sets which clients may name themselves by the URL of
+	// a document that describes them, in place of a registration.
+	//
+	// When unset, all with a document on a public host may.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	ClientIDMetadataDocuments ClientIDMetadataDocuments `json:"clientIDMetadataDocuments,omitzero"`
+
 	// accessTokenTTLSeconds is how long an access token is accepted. A shorter time
 	// limits the damage of a leaked token; clients renew it unnoticed. 60 seconds to
 	// a day, and at most refreshTokenTTLSeconds.
@@ -193,6 +202,72 @@ type ClientRegistration struct {
 	// +optional
 	// +kubebuilder:default=Allow
 	PublicClients Permission `json:"publicClients,omitempty"`
+}
+
+// ClientIDMetadataDocuments sets which clients may name themselves by the URL of
+// a document that describes them, and from where the gateway fetches such
+// documents and the keys that clients publish. Anybody who can reach the gateway
+// can have it fetch one, so by default it connects to public addresses only.
+type ClientIDMetadataDocuments struct {
+	// policy says whether clients may. Disabled ends what they were granted, too:
+	// tokens of such clients are refused from then on.
+	//
+	// When unset, Enabled: most MCP clients prefer it to registering.
+	//
+	// +optional
+	// +kubebuilder:default=Enabled
+	Policy Policy `json:"policy,omitempty"`
+
+	// allowedHosts are the only hosts that anything is fetched from, such as
+	// claude.ai, or *.example.com for all below one; with a port if it is not 443.
+	// A host that has no public name, such as one of the cluster or an IP address,
+	// must be here by itself, and its address in allowedCIDRs; names are looked up
+	// as they are, without the search domains of the cluster. Tokens of clients
+	// whose host is not here any more are refused. At most 64, of at most 256
+	// characters each.
+	//
+	// When unset, all hosts with a public name are allowed, at port 443.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule=`self.all(h, h.matches('^(\\*\\.)?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(:[1-9][0-9]{0,4})?$') || h.matches('^\\[[0-9a-f:.]+\\](:[1-9][0-9]{0,4})?$') && isIP(h.substring(1, h.indexOf(']'))))`,message="oauth.clientIDMetadataDocuments.allowedHosts must be hosts in lower case, such as claude.ai, *.example.com or clients.example.com:8443, without a scheme or path."
+	AllowedHosts []string `json:"allowedHosts,omitempty"`
+
+	// deniedCIDRs are addresses that the gateway does not connect to, besides all
+	// that are not public: the cluster's own, where those are public ones. At most 32.
+	//
+	// When unset, all public addresses may be connected to.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=43
+	// +kubebuilder:validation:XValidation:rule=`self.all(p, isCIDR(p))`,message="oauth.clientIDMetadataDocuments.deniedCIDRs must be CIDRs, such as 10.0.0.0/8; a single address ends in /32 or /128."
+	DeniedCIDRs []string `json:"deniedCIDRs,omitempty"`
+
+	// allowedCIDRs are addresses that the gateway connects to though they are not
+	// public, or denied. Everything at port 443 of these, and at the ports in
+	// allowedHosts, can be asked for by anybody: keep them narrow. At most 32.
+	//
+	// When unset, none are.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=43
+	// +kubebuilder:validation:XValidation:rule=`self.all(p, isCIDR(p))`,message="oauth.clientIDMetadataDocuments.allowedCIDRs must be CIDRs, such as 10.0.0.0/8; a single address ends in /32 or /128."
+	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
+
+	// caBundleRef is the key of a ConfigMap in this MCPServer's namespace that holds
+	// PEM certificates. A host's certificate must lead to one of these or to one of
+	// the system's.
+	//
+	// When unset, only the system's certificates count.
+	//
+	// +optional
+	CABundleRef *KeyReference `json:"caBundleRef,omitempty"`
 }
 
 // Scope is one scope that can be granted.

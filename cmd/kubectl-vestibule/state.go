@@ -70,14 +70,23 @@ func (d *state) makeKeys() error {
 
 func (d *state) storeFile() string { return filepath.Join(d.dir, "store.db") }
 
-// writeReferences puts what the upstreams refer to where the configuration will
+// writeReferences puts what the spec refers to where the configuration will
 // say that it is: from the file's Secrets and ConfigMaps, or from the
 // development identity provider.
 func (d *state) writeReferences(p *plan, m *manifest.Manifest, idp *devidp.Provider) error {
+	if ref := p.server.Spec.OAuth.ClientIDMetadataDocuments.CABundleRef; ref != nil {
+		value, err := m.ConfigMapKey(*ref)
+		if err != nil {
+			return fmt.Errorf("spec.oauth.clientIDMetadataDocuments.caBundleRef: %w; add it to the file behind a line with ---", err)
+		}
+		if err := d.write("documents", "ca.crt", value); err != nil {
+			return err
+		}
+	}
 	for _, u := range p.server.Spec.Upstreams {
 		if idp != nil {
 			_, secret := idp.Client()
-			if err := d.write(u.Name, "client-secret", []byte(secret)); err != nil {
+			if err := d.write(filepath.Join("upstreams", u.Name), "client-secret", []byte(secret)); err != nil {
 				return err
 			}
 			continue
@@ -87,7 +96,7 @@ func (d *state) writeReferences(p *plan, m *manifest.Manifest, idp *devidp.Provi
 			if err != nil {
 				return fmt.Errorf("spec.upstreams[%s].oidc.clientSecretRef: %w; add it to the file behind a line with ---", u.Name, err)
 			}
-			if err := d.write(u.Name, "client-secret", value); err != nil {
+			if err := d.write(filepath.Join("upstreams", u.Name), "client-secret", value); err != nil {
 				return err
 			}
 		}
@@ -96,7 +105,7 @@ func (d *state) writeReferences(p *plan, m *manifest.Manifest, idp *devidp.Provi
 			if err != nil {
 				return fmt.Errorf("spec.upstreams[%s].oidc.caBundleRef: %w; add it to the file behind a line with ---", u.Name, err)
 			}
-			if err := d.write(u.Name, "ca.crt", value); err != nil {
+			if err := d.write(filepath.Join("upstreams", u.Name), "ca.crt", value); err != nil {
 				return err
 			}
 		}
@@ -104,13 +113,13 @@ func (d *state) writeReferences(p *plan, m *manifest.Manifest, idp *devidp.Provi
 	return nil
 }
 
-func (d *state) write(upstream, name string, value []byte) error {
-	path := filepath.Join(d.dir, "upstreams", upstream, name)
+func (d *state) write(directory, name string, value []byte) error {
+	path := filepath.Join(d.dir, directory, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("writing what the upstream %s refers to: %w", upstream, err)
+		return fmt.Errorf("writing what the file refers to: %w", err)
 	}
 	if err := os.WriteFile(path, value, 0o600); err != nil {
-		return fmt.Errorf("writing what the upstream %s refers to: %w", upstream, err)
+		return fmt.Errorf("writing what the file refers to: %w", err)
 	}
 	d.written = append(d.written, path)
 	return nil

@@ -33,6 +33,8 @@ type Config struct {
 	Routes []Route `json:"routes"`
 	// Registration bounds dynamic client registration (RFC 7591).
 	Registration Registration `json:"registration"`
+	// ClientIDMetadataDocuments bounds which clients may name themselves by a URL.
+	ClientIDMetadataDocuments ClientIDMetadataDocuments `json:"clientIDMetadataDocuments,omitzero"`
 	// AccessTokenTTLSeconds is how long an access token is accepted.
 	AccessTokenTTLSeconds int64 `json:"accessTokenTTLSeconds"`
 	// RefreshTokenTTLSeconds is how long a grant lives from login, however
@@ -153,6 +155,24 @@ type Registration struct {
 	UnusedTTLSeconds int64 `json:"unusedTTLSeconds"`
 	// PublicClients says whether clients without a secret may register.
 	PublicClients bool `json:"publicClients"`
+}
+
+// ClientIDMetadataDocuments bounds which clients may name themselves by the URL
+// of a document that describes them, and from where the gateway fetches what
+// clients publish.
+type ClientIDMetadataDocuments struct {
+	Enabled bool `json:"enabled"`
+	// AllowedHosts, unless empty, are the only hosts that anything is fetched from:
+	// names, *.example.com for all below one, or IP addresses, those of IPv6 in
+	// brackets; each with a port if that is not 443. Names and addresses that are
+	// not public must be here by themselves.
+	AllowedHosts []string `json:"allowedHosts,omitempty"`
+	// DeniedCIDRs are addresses to which no connection is made, besides all that
+	// are not public. AllowedCIDRs are exceptions from both.
+	DeniedCIDRs  []string `json:"deniedCIDRs,omitempty"`
+	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
+	// CABundleFile, when set, holds roots besides the system's.
+	CABundleFile string `json:"caBundleFile,omitempty"`
 }
 
 // Scope is one scope that can be granted.

@@ -24,6 +24,10 @@ func good() *Config {
 			{Name: "admin", Path: "/admin/mcp", Transport: TransportStreamableHTTP, BackendPath: "/admin"},
 		},
 		Registration:          Registration{Enabled: true, TTLSeconds: 7776000, UnusedTTLSeconds: 86400, PublicClients: true},
+		ClientIDMetadataDocuments: ClientIDMetadataDocuments{
+			Enabled: true, AllowedHosts: []string{"claude.ai", "*.example.com", "clients.tools.svc:8443", "[fd00::1]:8443", "10.0.0.1"},
+			DeniedCIDRs: []string{"198.51.100.0/24"}, AllowedCIDRs: []string{"10.0.0.0/8"}, CABundleFile: "/etc/ca.crt",
+		},
 		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 2592000, OutageToleranceSeconds: 600,
 		Upstreams: []Upstream{{Name: "corp", Type: UpstreamOIDC, OIDC: &OIDCUpstream{
 			IssuerURL: "https://idp.example.com", ClientID: "vestibule", ClientSecretFile: "/etc/secret", Scopes: []string{"email"},
@@ -225,6 +229,11 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{func(c *Config) { c.Upstreams[0].OIDC.IssuerURL = "" }, "upstreams[0].oidc.issuerURL: must be set"},
 		{func(c *Config) { c.Upstreams[0].OIDC.ClientID = "" }, "upstreams[0].oidc.clientID: must be set"},
 
+		{func(c *Config) { c.ClientIDMetadataDocuments.AllowedHosts[0] = "https://claude.ai" }, "clientIDMetadataDocuments.allowedHosts[0]: must be a host such as claude.ai, *.example.com or clients.example.com:8443"},
+		{func(c *Config) { c.ClientIDMetadataDocuments.AllowedHosts[1] = "" }, "clientIDMetadataDocuments.allowedHosts[1]: must be a host such as claude.ai, *.example.com or clients.example.com:8443"},
+		{func(c *Config) { c.ClientIDMetadataDocuments.AllowedHosts[1] = "[fd00::1::2]" }, "clientIDMetadataDocuments.allowedHosts[1]: must be a host such as claude.ai, *.example.com or clients.example.com:8443"},
+		{func(c *Config) { c.ClientIDMetadataDocuments.DeniedCIDRs[0] = "10.0.0.1" }, "clientIDMetadataDocuments.deniedCIDRs[0]: must be a CIDR such as 10.0.0.0/8"},
+		{func(c *Config) { c.ClientIDMetadataDocuments.AllowedCIDRs[0] = "10.0.0.1" }, "clientIDMetadataDocuments.allowedCIDRs[0]: must be a CIDR such as 10.0.0.0/8"},
 		{func(c *Config) { c.TrustedProxies[1] = "10.0.0.1" }, "trustedProxies[1]: must be a CIDR such as 10.0.0.0/8"},
 		{func(c *Config) {
 			c.Rules, c.Cluster = Rules{}, &Cluster{Namespace: "demo", Policy: "weather-gateway-policy", Report: "weather-gateway-report"}

@@ -30,6 +30,7 @@ func (c *Config) Validate() error {
 	v.check(c.OutageToleranceSeconds >= 0, "outageToleranceSeconds", "must not be negative")
 	v.check(c.Registration.TTLSeconds > 0, "registration.ttlSeconds", "must be positive")
 	v.check(c.Registration.UnusedTTLSeconds > 0, "registration.unusedTTLSeconds", "must be positive")
+	v.clientDocuments(&c.ClientIDMetadataDocuments)
 	v.upstreams(c.Upstreams)
 	v.rules(&c.Rules)
 	if c.Cluster != nil {
@@ -37,16 +38,14 @@ func (c *Config) Validate() error {
 		v.check(c.Scopes == nil && c.AccessRules == nil && c.RequiredScopes == nil && c.AllowedOrigins == nil,
 			"cluster", "must not be set together with rules, which are in the policy then")
 	}
-	for i, cidr := range c.TrustedProxies {
-		_, err := netip.ParsePrefix(cidr)
-		v.check(err == nil, fmt.Sprintf("trustedProxies[%d]", i), "must be a CIDR such as 10.0.0.0/8")
-	}
+	v.cidrs("trustedProxies", c.TrustedProxies)
 	return errors.Join(v.errs...)
 }
 
 var (
 	scopeToken   = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`)
 	upstreamName = regexp.MustCompile(`^[a-z0-9-]+$`)
+	hostRule     = regexp.MustCompile(`^((\*\.)?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$`)
 	plainPath    = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 	ownPath      = regexp.MustCompile(`^/(authorize|consent|callback|token|register|revoke|\.well-known)(/|$)`)
 )
@@ -75,6 +74,25 @@ func (v *validator) publicURL(s string) {
 		v.check(u.Scheme == "https" || u.Scheme == "http" && IsLoopback(u.Hostname()),
 			"publicURL", "must be https; http is for loopback hosts only")
 	}
+}
+
+func (v *validator) cidrs(field string, cidrs []string) {
+	for i, cidr := range cidrs {
+		_, err := netip.ParsePrefix(cidr)
+		v.check(err == nil, fmt.Sprintf("%s[%d]", field, i), "must be a CIDR such as 10.0.0.0/8")
+	}
+}
+
+func (v *validator) clientDocuments(d *ClientIDMetadataDocuments) {
+	const field = "clientIDMetadataDocuments"
+	for i, h := range d.AllowedHosts {
+		literal, _, _ := strings.Cut(strings.TrimPrefix(h, "["), "]")
+		_, err := netip.ParseAddr(literal)
+		v.check(hostRule.MatchString(h) && (h[0] != '[' || err == nil), fmt.Sprintf("%s.allowedHosts[%d]", field, i),
+			"must be a host such as claude.ai, *.example.com or clients.example.com:8443")
+	}
+	v.cidrs(field+".deniedCIDRs", d.DeniedCIDRs)
+	v.cidrs(field+".allowedCIDRs", d.AllowedCIDRs)
 }
 
 func (v *validator) baseURL(field, s string) {

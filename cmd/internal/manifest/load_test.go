@@ -61,6 +61,7 @@ bindings:
 routes: [{name: mcp, path: /mcp, transport: StreamableHTTP}]
 oauth:
   clientRegistration: {policy: Enabled, ttlSeconds: 7776000, unusedTTLSeconds: 86400, publicClients: Allow}
+  clientIDMetadataDocuments: {policy: Enabled}
   accessTokenTTLSeconds: 3600
   refreshTokenTTLSeconds: 2592000
   outageToleranceSeconds: 600

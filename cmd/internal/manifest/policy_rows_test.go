@@ -59,6 +59,10 @@ func backendPath(path, refused string) row {
 
 const (
 	registration  = "spec.oauth.clientRegistration"
+	documents     = "spec.oauth.clientIDMetadataDocuments"
+	hostsFalse    = "oauth.clientIDMetadataDocuments.allowedHosts must be hosts"
+	deniedFalse   = "oauth.clientIDMetadataDocuments.deniedCIDRs must be CIDRs"
+	allowedFalse  = "oauth.clientIDMetadataDocuments.allowedCIDRs must be CIDRs"
 	scopeFalse    = "oauth.scopes[].name must be visible ASCII characters"
 	scopeReserved = "oauth.scopes[].name must not be offline_access"
 )
@@ -77,6 +81,33 @@ var oauthRows = []row{
 	{"unusedTTLSeconds too long", edits{registration + ".unusedTTLSeconds": 31536001}, "should be less than or equal to 31536000"},
 	{"unusedTTLSeconds above ttlSeconds", edits{registration + ".unusedTTLSeconds": 200001, registration + ".ttlSeconds": 200000}, "oauth.clientRegistration.unusedTTLSeconds must not be greater than ttlSeconds"},
 	{"unusedTTLSeconds above the default ttlSeconds", edits{registration + ".unusedTTLSeconds": 7776001}, "oauth.clientRegistration.unusedTTLSeconds must not be greater than ttlSeconds"},
+	{"documents off", edits{documents + ".policy": "Disabled"}, ""},
+	{"an unknown policy of documents", edits{documents + ".policy": "Sometimes"}, `supported values: "Enabled", "Disabled"`},
+	hosts("claude.ai", ""), hosts("*.example.com", ""), hosts("clients.tools.svc.cluster.local:8443", ""), hosts("localhost", ""),
+	hosts("10.0.0.1", ""), hosts("[fd00::1]", ""), hosts("[fd00::1]:8443", ""), hosts("xn--bcher-kva.example", ""),
+	hosts(long(256), ""), hosts(long(257), "Too long"),
+	hosts("", hostsFalse), hosts("https://claude.ai", hostsFalse), hosts("claude.ai/a", hostsFalse), hosts("Claude.ai", hostsFalse), hosts("*", hostsFalse),
+	hosts("a.*.example.com", hostsFalse), hosts("a..b", hostsFalse), hosts("claude.ai.", hostsFalse), hosts("claude.ai:0", hostsFalse), hosts("a@claude.ai", hostsFalse),
+	hosts("fd00::1", hostsFalse), hosts("[fd00::1::2]", hostsFalse), hosts("[claude.ai]", hostsFalse),
+	{"64 allowed hosts", edits{documents + ".allowedHosts": many(64, texts("a%d.example.com"))}, ""},
+	{"65 allowed hosts", edits{documents + ".allowedHosts": many(65, texts("a%d.example.com"))}, "Too many"},
+	{"an allowed host twice", edits{documents + ".allowedHosts": []any{"claude.ai", "claude.ai"}}, "Duplicate value"},
+	{"a denied and an allowed CIDR", edits{documents + ".deniedCIDRs": []any{"198.51.100.0/24"}, documents + ".allowedCIDRs": []any{"fd00::/8"}}, ""},
+	{"a denied address", edits{documents + ".deniedCIDRs": []any{"10.0.0.1"}}, deniedFalse},
+	{"an allowed address", edits{documents + ".allowedCIDRs": []any{"10.0.0.1"}}, allowedFalse},
+	{"a denied CIDR of 44 characters", edits{documents + ".deniedCIDRs": []any{"10.0.0.0/8" + strings.Repeat(" ", 34)}}, "Too long"},
+	{"an allowed CIDR of 44 characters", edits{documents + ".allowedCIDRs": []any{"10.0.0.0/8" + strings.Repeat(" ", 34)}}, "Too long"},
+	{"33 denied CIDRs", edits{documents + ".deniedCIDRs": many(33, texts("10.0.0.%d/32"))}, "Too many"},
+	{"33 allowed CIDRs", edits{documents + ".allowedCIDRs": many(33, texts("10.0.0.%d/32"))}, "Too many"},
+	{"a denied CIDR twice", edits{documents + ".deniedCIDRs": []any{"10.0.0.0/8", "10.0.0.0/8"}}, "Duplicate value"},
+	{"an allowed CIDR twice", edits{documents + ".allowedCIDRs": []any{"10.0.0.0/8", "10.0.0.0/8"}}, "Duplicate value"},
+	{"a CA bundle for documents", edits{documents + ".caBundleRef": object{"name": "clients-ca", "key": "ca.crt"}}, ""},
+	{"a CA bundle for documents without a name", edits{documents + ".caBundleRef": object{"key": "a"}}, "caBundleRef.name: Required value"},
+	{"a CA bundle for documents without a key", edits{documents + ".caBundleRef": object{"name": "a"}}, "caBundleRef.key: Required value"},
+	{"a CA bundle for documents with a long name", edits{documents + ".caBundleRef": object{"name": long(254), "key": "a"}}, "Too long"},
+	{"a CA bundle for documents with a long key", edits{documents + ".caBundleRef": object{"name": "a", "key": long(254)}}, "Too long"},
+	{"a CA bundle for documents with an empty name", edits{documents + ".caBundleRef": object{"name": "", "key": "a"}}, "should match"},
+	{"a CA bundle for documents with an empty key", edits{documents + ".caBundleRef": object{"name": "a", "key": ""}}, "should match"},
 	{"the shortest lives of tokens", edits{"spec.oauth.accessTokenTTLSeconds": 60, "spec.oauth.refreshTokenTTLSeconds": 60}, ""},
 	{"the longest lives of tokens", edits{"spec.oauth.accessTokenTTLSeconds": 86400, "spec.oauth.refreshTokenTTLSeconds": 31536000}, ""},
 	{"accessTokenTTLSeconds too short", edits{"spec.oauth.accessTokenTTLSeconds": 59}, "should be greater than or equal to 60"},
@@ -99,6 +130,10 @@ var oauthRows = []row{
 	{"a description of 200 characters", edits{"spec.oauth.scopes[1].description": strings.Repeat("ä", 200)}, ""},
 	{"a description of 201 characters", edits{"spec.oauth.scopes[1].description": strings.Repeat("ä", 201)}, "Too long"},
 	{"an empty description", edits{"spec.oauth.scopes[1].description": ""}, "should be at least 1 chars long"},
+}
+
+func hosts(host, refused string) row {
+	return row{"allowed host " + host, edits{documents + ".allowedHosts": []any{host}}, refused}
 }
 
 func scopeName(name, refused string) row {

@@ -18,8 +18,8 @@ type Inputs struct {
 	// stands for. It is not used for a backend of type URL.
 	BackendPort int32
 	// Directory is where the gateway finds its files: keys/keyset.json, and, as far as
-	// they are referenced, client-secret and ca.crt below upstreams/<name>, and
-	// ca.crt, tls.crt, tls.key, username and password below etcd.
+	// they are referenced, client-secret and ca.crt below upstreams/<name>, ca.crt
+	// below documents, and ca.crt, tls.crt, tls.key, username and password below etcd.
 	Directory string
 	// ClientShards and GrantShards are how many shards exist. They are not used
 	// for a store of type Memory.
@@ -34,16 +34,17 @@ type Inputs struct {
 func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 	spec := &server.Spec
 	c := &config.Config{
-		Version:                config.Version,
-		ServerUID:              string(server.UID),
-		PublicURL:              spec.PublicURL,
-		KeysFile:               path.Join(in.Directory, "keys", "keyset.json"),
-		Backend:                backend(server, in),
-		Store:                  store(server, spec.Bindings.OAuthKV.Type, in),
-		Registration:           registration(&spec.OAuth.ClientRegistration),
-		AccessTokenTTLSeconds:  int64(spec.OAuth.AccessTokenTTLSeconds),
-		RefreshTokenTTLSeconds: int64(spec.OAuth.RefreshTokenTTLSeconds),
-		TrustedProxies:         spec.Gateway.TrustedProxies,
+		Version:                   config.Version,
+		ServerUID:                 string(server.UID),
+		PublicURL:                 spec.PublicURL,
+		KeysFile:                  path.Join(in.Directory, "keys", "keyset.json"),
+		Backend:                   backend(server, in),
+		Store:                     store(server, spec.Bindings.OAuthKV.Type, in),
+		Registration:              registration(&spec.OAuth.ClientRegistration),
+		ClientIDMetadataDocuments: clientDocuments(&spec.OAuth.ClientIDMetadataDocuments, in.Directory),
+		AccessTokenTTLSeconds:     int64(spec.OAuth.AccessTokenTTLSeconds),
+		RefreshTokenTTLSeconds:    int64(spec.OAuth.RefreshTokenTTLSeconds),
+		TrustedProxies:            spec.Gateway.TrustedProxies,
 	}
 	if tolerance := spec.OAuth.OutageToleranceSeconds; tolerance != nil {
 		c.OutageToleranceSeconds = int64(*tolerance)
@@ -161,6 +162,19 @@ func registration(r *v1alpha1.ClientRegistration) config.Registration {
 		UnusedTTLSeconds: int64(r.UnusedTTLSeconds),
 		PublicClients:    r.PublicClients == v1alpha1.PermissionAllow,
 	}
+}
+
+func clientDocuments(d *v1alpha1.ClientIDMetadataDocuments, directory string) config.ClientIDMetadataDocuments {
+	c := config.ClientIDMetadataDocuments{
+		Enabled:      d.Policy == v1alpha1.PolicyEnabled,
+		AllowedHosts: d.AllowedHosts,
+		DeniedCIDRs:  d.DeniedCIDRs,
+		AllowedCIDRs: d.AllowedCIDRs,
+	}
+	if d.CABundleRef != nil {
+		c.CABundleFile = path.Join(directory, documentsDirectory, caFile)
+	}
+	return c
 }
 
 // upstream finds the files of the upstream in directory.

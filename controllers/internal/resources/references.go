@@ -22,9 +22,10 @@ type Reference struct {
 
 // Where what is referred to is, and under which keys where the spec names none.
 const (
-	etcdDirectory = "etcd"
-	secretFile    = "client-secret"
-	caFile        = "ca.crt"
+	etcdDirectory      = "etcd"
+	documentsDirectory = "documents"
+	secretFile         = "client-secret"
+	caFile             = "ca.crt"
 
 	certKey       = "tls.crt"
 	privateKeyKey = "tls.key"
@@ -38,6 +39,8 @@ func References(server *v1alpha1.MCPServer) []Reference {
 	if e := server.Spec.Bindings.OAuthKV.Etcd; e != nil {
 		all = append(all, etcdReferences(e)...)
 	}
+	all = append(all, key("ConfigMap", "oauth.clientIDMetadataDocuments.caBundleRef",
+		server.Spec.OAuth.ClientIDMetadataDocuments.CABundleRef, path.Join(documentsDirectory, caFile))...)
 	for _, u := range server.Spec.Upstreams {
 		field, directory := "upstreams["+u.Name+"].oidc", path.Join("upstreams", u.Name)
 		if u.OIDC == nil {

@@ -29,11 +29,7 @@ func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	redirectURI, e := chooseRedirectURI(c, p, r.URL.Query())
 	if e != nil {
-		h.problem(w, r, e, pages.Problem{
-			Title:  "This request cannot be answered",
-			Text:   "The application asks for the answer at an address that it has not registered.",
-			Advice: "Do not go on if you did not start this yourself. Else remove this MCP server in the application, and add it again.",
-		})
+		h.problem(w, r, e, strangeRedirectPage)
 		return
 	}
 	req := request{ClientID: clientID, RedirectURI: redirectURI, State: p.Get("state")}
@@ -52,6 +48,12 @@ var malformedPage = pages.Problem{
 	Title:  "This request cannot be answered",
 	Text:   "It does not say properly which application sends it.",
 	Advice: startAgain,
+}
+
+var strangeRedirectPage = pages.Problem{
+	Title:  "This request cannot be answered",
+	Text:   "The application asks for the answer at an address that it has not registered.",
+	Advice: "Do not go on if you did not start this yourself. Else remove this MCP server in the application, and add it again.",
 }
 
 func first(errs ...*oauth.Error) *oauth.Error {

@@ -119,12 +119,19 @@ func (h *Handler) grant(w http.ResponseWriter, r *http.Request, req request, who
 		})
 		return
 	}
+	proof, err := h.Clients.Proof(r.Context(), req.ClientID)
+	if err != nil {
+		h.redirectError(w, r, req, &oauth.Error{
+			Code: oauth.CodeTemporarilyUnavailable, Description: "the client's metadata document cannot be read now; try again later", Cause: err,
+		})
+		return
+	}
 	code, err := h.Grants.Create(r.Context(), grants.Approval{
 		Holder: grants.Holder{
 			ClientID: req.ClientID, Upstream: h.Upstream.Name(), Issuer: who.Issuer, Subject: who.Subject, Name: who.Name,
 		},
 		Claims: who.Claims, Scopes: req.Scopes, Resource: req.Resource,
-		RedirectURI: req.RedirectURI, Challenge: req.Challenge,
+		RedirectURI: req.RedirectURI, Challenge: req.Challenge, Proof: proof,
 	})
 	if err != nil {
 		h.redirectError(w, r, req, h.notStored(r, err))

@@ -55,7 +55,7 @@ func (h *Handler) askConsent(w http.ResponseWriter, r *http.Request, c *clients.
 	h.cookies.set(w, formCookie, binding, 24*time.Hour)
 	pages.WriteConsent(w, pages.Consent{
 		Action: h.PublicURL + PathConsent, Request: sealed,
-		ClientName: c.Name, ClientURI: c.URI,
+		ClientName: c.Name, ClientURI: c.URI, ClientHost: c.Host(),
 		RedirectURI: req.RedirectURI, RedirectHost: redirectHost(req.RedirectURI),
 		Loopback: oauth.IsLoopbackURI(req.RedirectURI),
 		Resource: req.Resource, Upstream: h.Upstream.Name(), Scopes: h.describe(req.Scopes),
@@ -99,8 +99,14 @@ func (h *Handler) Consent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req := pending.request
-	// The registration may have lapsed, or been withdrawn, while the page stood open.
-	if c := h.findClient(w, r, req.ClientID); c == nil {
+	// The registration may have lapsed, or been withdrawn, while the page stood
+	// open, and a document may have changed.
+	c := h.findClient(w, r, req.ClientID)
+	if c == nil {
+		return
+	}
+	if !c.MayRedirectTo(req.RedirectURI) {
+		h.problem(w, r, oauth.InvalidRequest("redirect_uri is not registered for this client any more"), strangeRedirectPage)
 		return
 	}
 	if pending.decision != "approve" {

@@ -14,6 +14,7 @@ import (
 
 	"vestibule.dev/vestibule/gateway/internal/audit"
 	"vestibule.dev/vestibule/gateway/internal/clients"
+	"vestibule.dev/vestibule/gateway/internal/documents"
 	"vestibule.dev/vestibule/gateway/internal/grants"
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
@@ -37,10 +38,13 @@ const (
 	loginFor   = 10 * time.Minute
 )
 
-// Clients finds registered clients.
+// Clients finds clients.
 type Clients interface {
-	// Find returns store.ErrNotFound or store.ErrUnavailable.
+	// Find returns store.ErrNotFound, store.ErrUnavailable or a *documents.Error.
 	Find(ctx context.Context, clientID string) (*clients.Client, error)
+	// Proof returns what a grant has to keep of its client, if anything, or a
+	// *documents.Error.
+	Proof(ctx context.Context, clientID string) (*clients.Proof, error)
 }
 
 // Grants makes grants.
@@ -144,6 +148,11 @@ var startAgain = "Go back to the application and connect again."
 // findClient returns the client, or answers with a page.
 func (h *Handler) findClient(w http.ResponseWriter, r *http.Request, clientID string) *clients.Client {
 	c, err := h.Clients.Find(r.Context(), clientID)
+	if bad, ok := errors.AsType[*documents.Error](err); ok {
+		e, page := documentProblem(bad, clientID)
+		h.problem(w, r, e, page)
+		return nil
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		e := oauth.InvalidClient("no such client").Because(err)
@@ -159,6 +168,38 @@ func (h *Handler) findClient(w http.ResponseWriter, r *http.Request, clientID st
 		return nil
 	}
 	return c
+}
+
+// documentProblem says what is wrong with a client's metadata document.
+func documentProblem(bad *documents.Error, clientID string) (*oauth.Error, pages.Problem) {
+	subject := "The document at " + pages.Clean(clientID) + ", by which the application says who it is, "
+	e := oauth.InvalidClient("the client's metadata document cannot be used").Because(bad)
+	e.Status = http.StatusBadRequest
+	switch bad.Kind {
+	case documents.Invalid:
+		return e, pages.Problem{
+			Title:  "This application describes itself wrongly",
+			Text:   subject + bad.Reason + ".",
+			Advice: "Whoever makes the application can correct this.",
+		}
+	case documents.Unreachable, documents.Busy:
+		e := oauth.Unavailable(bad)
+		e.RetryAfter = max(e.RetryAfter, bad.RetryAfter)
+		reason := bad.Reason
+		if reason == "" {
+			reason = "cannot be read from here now"
+		}
+		return e, pages.Problem{
+			Title:  "This application cannot be looked up",
+			Text:   subject + reason + ".",
+			Advice: "Try again in a minute. If it stays like this, whoever makes the application or runs this server can find out why.",
+		}
+	}
+	return e, pages.Problem{
+		Title:  "This application may not be used here",
+		Text:   "It says who it is by the URL " + pages.Clean(clientID) + ", and this server does not let in applications from there.",
+		Advice: "Ask who runs this server.",
+	}
 }
 
 var unavailablePage = pages.Problem{

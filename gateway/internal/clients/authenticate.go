@@ -33,7 +33,7 @@ func (s *Service) Authenticate(r *http.Request, p oauth.Params) (*Client, *oauth
 	if e != nil {
 		return nil, e
 	}
-	c, e := s.lookUp(r.Context(), cred.id)
+	c, e := s.lookUp(r.Context(), cred.id, p)
 	if e != nil {
 		e.Basic = cred.basic
 		return nil, e
@@ -45,7 +45,7 @@ func (s *Service) Authenticate(r *http.Request, p oauth.Params) (*Client, *oauth
 	}
 	switch {
 	case cred.assertion != nil:
-		if e := s.prove(r.Context(), c, cred.assertion); e != nil {
+		if e := s.prove(r.Context(), c, cred.assertion, p); e != nil {
 			return nil, e
 		}
 	case c.Method == MethodPrivateKeyJWT:
@@ -62,7 +62,10 @@ func (s *Service) Authenticate(r *http.Request, p oauth.Params) (*Client, *oauth
 	return c, nil
 }
 
-func (s *Service) lookUp(ctx context.Context, clientID string) (*Client, *oauth.Error) {
+func (s *Service) lookUp(ctx context.Context, clientID string, p oauth.Params) (*Client, *oauth.Error) {
+	if s.isDocument(clientID) {
+		return s.lookUpDocument(ctx, clientID, p)
+	}
 	c, err := s.Find(ctx, clientID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

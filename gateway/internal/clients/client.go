@@ -3,6 +3,7 @@
 package clients
 
 import (
+	"net/url"
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/keys"
@@ -41,9 +42,8 @@ type Client struct {
 	Used bool `cbor:"8,keyasint,omitempty"`
 
 	// JWKS is the JWK Set that the client's assertions are verified with, as
-	// assertion.Keys writes it, and JWKSURI where it is published instead. Of a
-	// registered client only one is set. One that is public and has keys may use
-	// them, but need not.
+	// assertion.Keys writes it, and JWKSURI where it is published instead. At most
+	// one is set. A client that is public and has keys may use them, but need not.
 	JWKS    []byte `cbor:"10,keyasint,omitempty"`
 	JWKSURI string `cbor:"11,keyasint,omitempty"`
 	// SigningAlg, when set, is the only algorithm of its assertions.
@@ -60,6 +60,16 @@ func (c *Client) ID() string {
 		return c.url
 	}
 	return idPrefix + c.id.String()
+}
+
+// Host is the host that vouches for a client which names itself by a URL: it has
+// its document there. It is "" for every other.
+func (c *Client) Host() string {
+	u, err := url.Parse(c.url)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // Public says whether the client need not prove who it is.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/assertion"
+	"vestibule.dev/vestibule/gateway/internal/documents"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 )
 
@@ -37,14 +38,14 @@ func badAssertion(cause error) *oauth.Error {
 
 // prove checks that the client has made this assertion, for this server, now,
 // and that it comes for the first time.
-func (s *Service) prove(ctx context.Context, c *Client, a *assertion.Assertion) *oauth.Error {
+func (s *Service) prove(ctx context.Context, c *Client, a *assertion.Assertion, p oauth.Params) *oauth.Error {
 	if !c.signs() {
 		return badAssertion(errors.New("the client has registered no keys"))
 	}
 	if c.SigningAlg != "" && a.Algorithm != c.SigningAlg {
 		return badAssertion(errors.New("it is signed with another algorithm than the client has registered"))
 	}
-	keys, err := s.keysOf(ctx, c, a.KeyID)
+	keys, err := s.keysOf(ctx, c, a.KeyID, p)
 	if err != nil {
 		return oauth.Unavailable(err)
 	}
@@ -61,20 +62,30 @@ func (s *Service) prove(ctx context.Context, c *Client, a *assertion.Assertion) 
 var errNoKeySets = errors.New("this gateway fetches no keys")
 
 // keysOf returns the client's keys. Those that it publishes may be out of reach:
-// then the keys it was last known to have are as good, if the right one is there.
-func (s *Service) keysOf(ctx context.Context, c *Client, keyID string) (assertion.Keys, error) {
+// then the keys that the grant in question keeps are as good, if the right one is
+// there. They are not where it is known that the client has withdrawn one.
+func (s *Service) keysOf(ctx context.Context, c *Client, keyID string, p oauth.Params) (assertion.Keys, error) {
 	if c.JWKSURI == "" {
 		return assertion.ParseKeys(c.JWKS)
 	}
 	err := errNoKeySets
 	if s.opts.KeySets != nil {
+		waiting, cancel := context.WithTimeout(ctx, documentPatience)
+		defer cancel()
 		var keys assertion.Keys
-		if keys, err = s.opts.KeySets.Keys(ctx, c.JWKSURI, keyID); err == nil {
+		if keys, err = s.opts.KeySets.Keys(waiting, c.JWKSURI, keyID); err == nil {
 			return keys, nil
 		}
 	}
-	if last, bad := assertion.ParseKeys(c.JWKS); bad == nil && last.Has(keyID) {
-		return last, nil
+	if errors.Is(err, documents.ErrNoSuchKey) {
+		return assertion.Keys{}, err
+	}
+	proof, unknown := s.remembered(ctx, c.ID(), p)
+	if unknown != nil || proof == nil || proof.JWKSURI != c.JWKSURI {
+		return assertion.Keys{}, errors.Join(err, unknown)
+	}
+	if kept, bad := assertion.ParseKeys(proof.JWKS); bad == nil && kept.Has(keyID) {
+		return kept, nil
 	}
 	return assertion.Keys{}, err
 }

@@ -26,8 +26,13 @@ type Options struct {
 	Audiences []string
 	// KeySets fetches the keys of clients that publish them.
 	KeySets KeySets
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Documents are those by whose URL a client may name itself; nil, none may.
+	Documents Documents
+	// Remembered returns what the grant behind a code or token keeps of its client,
+	// or nil. It returns store.ErrUnavailable.
+	Remembered func(ctx context.Context, token, clientID string) (*Proof, error)
+	Now        func() time.Time
+	Log        *slog.Logger
 }
 
 // KeySets knows what clients publish at their jwks_uri.
@@ -88,8 +93,12 @@ func (s *Service) Register(ctx context.Context, c Client) (*Client, string, erro
 }
 
 // Find returns the client with this client_id. It returns store.ErrNotFound on
-// the store's own word only, or store.ErrUnavailable.
+// the store's own word only, or store.ErrUnavailable; and a *documents.Error for
+// one that names itself by a URL.
 func (s *Service) Find(ctx context.Context, clientID string) (*Client, error) {
+	if s.isDocument(clientID) {
+		return s.findDocument(ctx, clientID)
+	}
 	id, err := parseID(clientID)
 	if err != nil {
 		return nil, err
@@ -104,6 +113,9 @@ func (s *Service) Find(ctx context.Context, clientID string) (*Client, error) {
 // Known returns the client in the local copy, or nil, and when that copy was
 // last known to be up to date.
 func (s *Service) Known(clientID string) (c *Client, heard time.Time) {
+	if s.isDocument(clientID) {
+		return s.knownDocument(clientID), s.opts.Now()
+	}
 	id, err := parseID(clientID)
 	if err != nil {
 		return nil, time.Time{}
@@ -116,6 +128,12 @@ func (s *Service) Known(clientID string) (c *Client, heard time.Time) {
 
 // Exists asks the store itself; its error is store.ErrNotFound or store.ErrUnavailable.
 func (s *Service) Exists(ctx context.Context, clientID string) error {
+	if s.isDocument(clientID) {
+		if s.knownDocument(clientID) == nil {
+			return store.ErrNotFound
+		}
+		return nil
+	}
 	id, err := parseID(clientID)
 	if err != nil {
 		return err
@@ -146,6 +164,9 @@ func parseID(clientID string) (store.ID, error) {
 // lifetime from now on. To spare the store, it writes only for a client that
 // was unused or is past half of its lifetime.
 func (s *Service) Touch(ctx context.Context, c *Client) error {
+	if c.url != "" {
+		return nil
+	}
 	now, ttl := s.opts.Now(), s.opts.Registration.TTL()
 	enough := now.Add(ttl / 2).Unix()
 	if c.Used && c.ExpiresAt > enough {

@@ -71,6 +71,8 @@ type Server struct {
 	// Addrs are where the replicas listen. Whoever asks for the host of URL is
 	// sent to one of them.
 	Addrs []string
+
+	options gateway.Options
 }
 
 // New starts a server that ends with the test: without scopes of its own, with
@@ -86,6 +88,7 @@ func New(t testing.TB, setup Setup) *Server {
 	if setup.Replicas > 1 {
 		o.Store = share(t, s.Config.Store.Memory.File, s.Clock.Now)
 	}
+	s.options = o
 	for n := range max(setup.Replicas, 1) {
 		if n > 0 {
 			l = Listen(t)
@@ -97,6 +100,20 @@ func New(t testing.TB, setup Setup) *Server {
 		s.serve(t, g, l)
 	}
 	return s
+}
+
+// Join starts one more replica, with a configuration that is changed for it, and
+// returns its number. The server must have had several to begin with.
+func (s *Server) Join(t testing.TB, change func(*config.Config)) int {
+	t.Helper()
+	changed := *s.Config
+	change(&changed)
+	g, err := gateway.New(&changed, s.Keys, s.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.serve(t, g, Listen(t))
+	return len(s.Addrs) - 1
 }
 
 // Describe returns a server that nobody serves yet: its configuration, with

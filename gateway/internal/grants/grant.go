@@ -17,6 +17,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"vestibule.dev/vestibule/gateway/internal/clients"
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/store"
@@ -68,6 +69,10 @@ type grant struct {
 
 	// Data is sealed under the grant's data key, which only its live tokens unwrap.
 	Data []byte `cbor:"16,keyasint,omitempty"`
+
+	// Proof is how the client authenticated when the user approved it, kept for a
+	// client that is itself no record.
+	Proof *clients.Proof `cbor:"17,keyasint,omitempty"`
 }
 
 // heldToken is a token as the record knows it.

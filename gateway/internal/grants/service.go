@@ -98,6 +98,8 @@ type Approval struct {
 	RedirectURI string
 	// Challenge is the SHA-256 that the code verifier must have.
 	Challenge []byte
+	// Proof is what the grant has to keep of its client, if anything.
+	Proof *clients.Proof
 }
 
 // Create writes a grant and returns the authorization code for it. It returns
@@ -124,8 +126,31 @@ func (s *Service) Create(ctx context.Context, a Approval) (authorizationCode str
 		Scopes: a.Scopes, Resource: a.Resource,
 		CreatedAt: now.Unix(), ExpiresAt: now.Add(s.opts.RefreshTokenTTL).Unix(),
 		Code: &code{heldToken: held, Challenge: a.Challenge, RedirectURI: a.RedirectURI, ExpiresAt: codeExpires.Unix()},
-		Data: sealed,
+		Data: sealed, Proof: a.Proof,
 	})
+}
+
+// ProofOf returns what the grant behind a code or token keeps of its client, or
+// nil: if it keeps nothing, is not this client's, or is not there. The token is
+// not checked beyond its MAC, since nothing in the answer is secret. The error is
+// store.ErrUnavailable.
+func (s *Service) ProofOf(ctx context.Context, token, clientID string) (*clients.Proof, error) {
+	now := s.opts.Now()
+	for _, kind := range []tokens.Kind{tokens.Refresh, tokens.Code, tokens.Access} {
+		t, err := tokens.Parse(s.opts.Ring, kind, token, now)
+		if err != nil {
+			continue
+		}
+		g, err := s.table.Read(ctx, t.Record)
+		if errors.Is(err, store.ErrNotFound) || err == nil && g.ClientID != clientID {
+			return nil, nil //nolint:nilnil // nothing is kept, which is no error
+		}
+		if err != nil {
+			return nil, err
+		}
+		return g.Proof, nil
+	}
+	return nil, nil //nolint:nilnil // as above
 }
 
 func (s *Service) mint(kind tokens.Kind, id store.ID, generation uint32, expires time.Time, secret [tokens.SecretLen]byte, now time.Time) string {

@@ -40,6 +40,8 @@ type Server struct {
 	// Registration says whether clients may register, and PublicClients whether
 	// also those without a secret.
 	Registration, PublicClients bool
+	// ClientDocuments says whether clients may name themselves by the URL of a document.
+	ClientDocuments bool
 	// Paths under PublicURL.
 	Authorize, Token, Register, Revoke string
 }
@@ -80,6 +82,7 @@ type serverDocument struct {
 	RevocationAlgorithms  []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	CodeChallengeMethods  []string `json:"code_challenge_methods_supported"`
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"`
+	ClientDocuments       bool     `json:"client_id_metadata_document_supported"`
 	ProtectedResources    []string `json:"protected_resources"`
 }
 
@@ -112,7 +115,7 @@ func (s Server) Documents() map[string]http.Handler {
 
 func (s Server) server() serverDocument {
 	methods := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
-	if s.PublicClients {
+	if s.PublicClients || s.ClientDocuments {
 		methods = append(methods, "none")
 	}
 	d := serverDocument{
@@ -130,6 +133,7 @@ func (s Server) server() serverDocument {
 		RevocationAlgorithms:  assertion.AlgorithmNames(),
 		CodeChallengeMethods:  []string{"S256"},
 		IssParameter:          true,
+		ClientDocuments:       s.ClientDocuments,
 	}
 	if s.Registration {
 		d.RegistrationEndpoint = s.PublicURL + s.Register

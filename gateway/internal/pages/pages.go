@@ -43,8 +43,10 @@ type Consent struct {
 	Action, Request string
 	ClientName      string
 	ClientURI       string
-	RedirectURI     string
-	RedirectHost    string
+	// ClientHost is the host that vouches for the name, if one does.
+	ClientHost   string
+	RedirectURI  string
+	RedirectHost string
 	// Loopback says that the answer goes to a program on this machine.
 	Loopback bool
 	// Resource is the URL of the MCP server, and Upstream who asks for the password.

@@ -19,32 +19,45 @@ const maxSources = 10_000
 
 // Limiter bounds how often each source, and all together, may do something on
 // this replica.
-type Limiter struct {
-	each Limit
-	now  func() time.Time
-
-	mu      sync.Mutex
-	all     *rate.Limiter
-	sources map[netip.Prefix]*rate.Limiter
-}
+type Limiter struct{ *KeyedLimiter[netip.Prefix] }
 
 // NewLimiter returns a limiter.
 func NewLimiter(each, all Limit, now func() time.Time) *Limiter {
-	return &Limiter{
-		each: each, now: now,
-		all:     rate.NewLimiter(rate.Limit(all.PerSecond), all.Burst),
-		sources: map[netip.Prefix]*rate.Limiter{},
-	}
+	return &Limiter{NewKeyedLimiter[netip.Prefix](each, all, now)}
 }
 
 // Take says whether a source may do it now, and counts it if so. If not, wait
 // is when it may.
 func (l *Limiter) Take(addr netip.Addr) (wait time.Duration, ok bool) {
+	return l.KeyedLimiter.Take(network(addr))
+}
+
+// KeyedLimiter is a Limiter that tells by something else than addresses.
+type KeyedLimiter[K comparable] struct {
+	each Limit
+	now  func() time.Time
+
+	mu      sync.Mutex
+	all     *rate.Limiter
+	sources map[K]*rate.Limiter
+}
+
+// NewKeyedLimiter returns a limiter.
+func NewKeyedLimiter[K comparable](each, all Limit, now func() time.Time) *KeyedLimiter[K] {
+	return &KeyedLimiter[K]{
+		each: each, now: now,
+		all:     rate.NewLimiter(rate.Limit(all.PerSecond), all.Burst),
+		sources: map[K]*rate.Limiter{},
+	}
+}
+
+// Take is as that of Limiter.
+func (l *KeyedLimiter[K]) Take(key K) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
 	// Who is over one limit uses up nothing of the other.
-	own := l.source(network(addr), now).ReserveN(now, 1)
+	own := l.source(key, now).ReserveN(now, 1)
 	if wait := own.DelayFrom(now); wait > 0 {
 		own.CancelAt(now)
 		return wait, false
@@ -58,24 +71,24 @@ func (l *Limiter) Take(addr netip.Addr) (wait time.Duration, ok bool) {
 	return 0, true
 }
 
-func (l *Limiter) source(network netip.Prefix, now time.Time) *rate.Limiter {
-	if s, ok := l.sources[network]; ok {
+func (l *KeyedLimiter[K]) source(key K, now time.Time) *rate.Limiter {
+	if s, ok := l.sources[key]; ok {
 		return s
 	}
 	if len(l.sources) >= maxSources {
 		l.forget(now)
 	}
 	s := rate.NewLimiter(rate.Limit(l.each.PerSecond), l.each.Burst)
-	l.sources[network] = s
+	l.sources[key] = s
 	return s
 }
 
 // forget drops the sources that have been quiet, which changes nothing for
 // them, or else all: the limit on all together still holds.
-func (l *Limiter) forget(now time.Time) {
-	for network, s := range l.sources {
+func (l *KeyedLimiter[K]) forget(now time.Time) {
+	for key, s := range l.sources {
 		if s.TokensAt(now) >= float64(l.each.Burst) {
-			delete(l.sources, network)
+			delete(l.sources, key)
 		}
 	}
 	if len(l.sources) >= maxSources {

@@ -3,6 +3,7 @@
 package source
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -47,6 +48,22 @@ func (r *Resolver) Of(req *http.Request) netip.Addr {
 		}
 	}
 	return peer
+}
+
+type addrKey struct{}
+
+// Mark lets what serves a request know its sender, by AddrOf.
+func (r *Resolver) Mark(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		next(w, req.WithContext(context.WithValue(req.Context(), addrKey{}, r.Of(req))))
+	}
+}
+
+// AddrOf returns the sender of the request that ctx belongs to, as Mark found
+// it, or the zero address.
+func AddrOf(ctx context.Context) netip.Addr {
+	addr, _ := ctx.Value(addrKey{}).(netip.Addr)
+	return addr
 }
 
 // HostOf returns the host that the sender asked for: the Host header, or what a
