@@ -229,12 +229,12 @@ func TestTheConsentPageSaysWhoVouches(t *testing.T) {
 	host := strings.TrimPrefix(p.URL, "https://")
 	c := gw.ClientAt(p.Document(t, "/client.json", map[string]any{"client_name": "<b>Bank</b>"}))
 	page := c.Browser(t).Get(t, gw.AuthorizeURL(c.AuthorizationRequest()))
-	for _, want := range []string{"<strong>" + host + "</strong> says so", "&lt;b&gt;Bank&lt;/b&gt;", "any program here can take it", "127.0.0.1:41753"} {
+	for _, want := range []string{"published at <strong>" + host + "</strong>", "&lt;b&gt;Bank&lt;/b&gt;", "any program here can take it", "127.0.0.1:41753"} {
 		if !strings.Contains(page.Body, want) {
 			t.Errorf("the page lacks %s:\n%s", want, page.Body)
 		}
 	}
-	if registered := gw.Register(t, nil); strings.Contains(registered.Browser(t).Get(t, gw.AuthorizeURL(registered.AuthorizationRequest())).Body, "says so") {
+	if registered := gw.Register(t, nil); strings.Contains(registered.Browser(t).Get(t, gw.AuthorizeURL(registered.AuthorizationRequest())).Body, "published at") {
 		t.Error("somebody vouches for a registered client")
 	}
 }
