@@ -53,10 +53,24 @@ func TestConsentSaysWhoAsksForWhat(t *testing.T) {
 	}
 }
 
+func TestConsentSaysWhoPublishesTheName(t *testing.T) {
+	c := some()
+	c.ClientHost = "app.example.com"
+	_, page := consent(t, c)
+	for _, want := range []string{"published at <strong>app.example.com</strong>", "which app.example.com cannot vouch for: any program here can take it"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not hold %q", want)
+		}
+	}
+	if strings.Contains(page, "Nobody has checked it") {
+		t.Error("the page says what does not apply")
+	}
+}
+
 func TestNothingThatAStrangerChoseIsMarkup(t *testing.T) {
 	const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'`
 	c := some()
-	c.ClientName, c.ClientURI, c.RedirectURI, c.RedirectHost, c.Request, c.Resource = hostile, hostile, hostile, hostile, hostile, hostile
+	c.ClientName, c.ClientURI, c.RedirectURI, c.RedirectHost, c.Request, c.Resource, c.ClientHost = hostile, hostile, hostile, hostile, hostile, hostile, hostile
 	c.Scopes = []Scope{{hostile, hostile}, {hostile, ""}}
 	header, page := consent(t, c)
 	w := httptest.NewRecorder()

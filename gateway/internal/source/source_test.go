@@ -72,6 +72,24 @@ func TestWhichHostIsMeant(t *testing.T) {
 	}
 }
 
+func TestARequestKnowsItsSender(t *testing.T) {
+	resolver, err := NewResolver([]string{"10.0.0.0/8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := (&http.Request{RemoteAddr: "10.0.0.1:1", Header: http.Header{"X-Forwarded-For": {"198.51.100.1"}}}).WithContext(t.Context())
+	served := false
+	resolver.Mark(func(_ http.ResponseWriter, r *http.Request) {
+		served = true
+		if got := AddrOf(r.Context()).String(); got != "198.51.100.1" {
+			t.Errorf("the sender is %s", got)
+		}
+	})(nil, r)
+	if !served || AddrOf(t.Context()).IsValid() {
+		t.Error("the request was not served, or a context without one has a sender")
+	}
+}
+
 func TestLimits(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	l := NewLimiter(Limit{PerSecond: 1, Burst: 2}, Limit{PerSecond: 10, Burst: 3}, func() time.Time { return now })
