@@ -96,7 +96,7 @@ func TestAttackDocumentsThatAreNone(t *testing.T) {
 	asJSON := func(body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprint(w, body)
+			fmt.Fprintf(w, "%s", body)
 		}
 	}
 	stop := make(chan struct{})
@@ -121,7 +121,7 @@ func TestAttackDocumentsThatAreNone(t *testing.T) {
 		},
 		"/deep":   asJSON(strings.Repeat(`{"jwks":`, 1200)),
 		"/deeper": asJSON(strings.Repeat(`[`, 10000)),
-		"/html":   func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"client_id":"x"}<script>`) },
+		"/html":   func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "%s", `{"client_id":"x"}<script>`) },
 		"/null":   asJSON("null"),
 		"/nul":    asJSON("{\"client_name\":\"\x00\"}"),
 		"/drops": func(w http.ResponseWriter, r *http.Request) { // never comes to an end

@@ -23,7 +23,7 @@ func good() *Config {
 			{Name: "mcp", Path: "/mcp", Transport: TransportStreamableHTTP, BackendPath: "/mcp"},
 			{Name: "admin", Path: "/admin/mcp", Transport: TransportStreamableHTTP, BackendPath: "/admin"},
 		},
-		Registration:          Registration{Enabled: true, TTLSeconds: 7776000, UnusedTTLSeconds: 86400, PublicClients: true},
+		Registration: Registration{Enabled: true, TTLSeconds: 7776000, UnusedTTLSeconds: 86400, PublicClients: true},
 		ClientIDMetadataDocuments: ClientIDMetadataDocuments{
 			Enabled: true, AllowedHosts: []string{"claude.ai", "*.example.com", "clients.tools.svc:8443", "[fd00::1]:8443", "10.0.0.1"},
 			DeniedCIDRs: []string{"198.51.100.0/24"}, AllowedCIDRs: []string{"10.0.0.0/8"}, CABundleFile: "/etc/ca.crt",

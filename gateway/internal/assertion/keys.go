@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// MaxKeys is how many usable keys one set may hold, and MaxKeySet how many
-	// bytes they may take in the form that Marshal gives them.
-	MaxKeys   = 16
+	// MaxKeys is how many usable keys one set may hold.
+	MaxKeys = 16
+	// MaxKeySet is how many bytes they may take in the form that Marshal gives them.
 	MaxKeySet = 8 << 10
 
 	maxKeyID   = 256

@@ -77,7 +77,7 @@ func TestWhyThereIsNoDocument(t *testing.T) {
 	w.is(ctx, good+"?a", documents.NotAllowed, "query")
 	w.is(ctx, w.host.URL+"/absent", documents.Unreachable, "404")
 	w.is(ctx, w.host.Document(t, "/wrong", map[string]any{"client_name": nil}), documents.Invalid, "no client_name")
-	w.host.Serve("/html", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") })
+	w.host.Serve("/html", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "%s", "<html>") })
 	w.is(ctx, w.host.URL+"/html", documents.Invalid, "not sent as application/json")
 	w.is(ctx, w.host.Publish(t, "/long", []byte(strings.Repeat(" ", 10<<10+1))), documents.Unreachable, "longer")
 	w.host.Stop()

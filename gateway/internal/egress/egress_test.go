@@ -153,7 +153,7 @@ func TestWhatIsFetched(t *testing.T) {
 			t.Errorf("the request is %s %v", r.Method, r.Header)
 		}
 		w.Header().Set("X-Test", "1")
-		fmt.Fprint(w, strings.Repeat("a", 1000))
+		fmt.Fprintf(w, "%s", strings.Repeat("a", 1000))
 	})
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
 	a, err := s.get(t)
@@ -182,11 +182,11 @@ func TestAnswersThatAreNone(t *testing.T) {
 		}, "redirects"},
 		"not found":  {http.NotFound, "404"},
 		"no content": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, "204"},
-		"too long":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("a", 1001)) }, "longer than 1000"},
+		"too long":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "%s", strings.Repeat("a", 1001)) }, "longer than 1000"},
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {
 			for _, err := w.Write(make([]byte, 1000)); err == nil; _, err = w.Write(make([]byte, 1000)) {
 			}
-		}, "longer than 1000"}, //nolint:revive // the loop is the point
+		}, "longer than 1000"},
 		"unfolding": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(gzipped.Bytes())
@@ -208,7 +208,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		}, ""},
 		"drop by drop": {func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
-				fmt.Fprint(w, " ")
+				fmt.Fprintf(w, "%s", " ")
 				_ = http.NewResponseController(w).Flush()
 				select {
 				case <-stop:
@@ -219,7 +219,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		}, ""},
 		"less than announced": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
-			fmt.Fprint(w, "{}")
+			fmt.Fprintf(w, "%s", "{}")
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -259,7 +259,7 @@ func TestNamesThatLeadInside(t *testing.T) {
 
 // A name that is public when it is checked, and leads inside when it is used.
 func TestANameIsLookedUpOnce(t *testing.T) {
-	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
+	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "%s", "{}") })
 	lookups := 0
 	s.guard.lookup = func(_ context.Context, host string) ([]netip.Addr, error) {
 		lookups++
@@ -277,7 +277,7 @@ func TestANameIsLookedUpOnce(t *testing.T) {
 }
 
 func TestTheNextAddressIsTried(t *testing.T) {
-	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
+	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "%s", "{}") })
 	s.guard.lookup = lookupOf("127.0.0.2", "127.0.0.1") // nobody listens at the first
 	if _, err := s.get(t); err != nil {
 		t.Error(err)
@@ -285,7 +285,7 @@ func TestTheNextAddressIsTried(t *testing.T) {
 }
 
 func TestWhoeverAnswersMustProveTheName(t *testing.T) {
-	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
+	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "%s", "{}") })
 	wrong := strings.Replace(s.url, "example.com", "example.org", 1)
 	u, err := url.Parse(wrong)
 	if err != nil {
@@ -313,7 +313,7 @@ func TestWhoeverAnswersMustProveTheName(t *testing.T) {
 }
 
 func TestOldTLSIsRefused(t *testing.T) {
-	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
+	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "%s", "{}") })
 	s.TLS.MaxVersion = tls.VersionTLS11
 	if _, err := s.get(t); err == nil {
 		t.Error("TLS 1.1 is spoken")
