@@ -207,7 +207,9 @@ type ClientRegistration struct {
 // ClientIDMetadataDocuments sets which clients may name themselves by the URL of
 // a document that describes them, and from where the gateway fetches such
 // documents and the keys that clients publish. Anybody who can reach the gateway
-// can have it fetch one, so by default it connects to public addresses only.
+// can have it fetch one, so by default it connects to public addresses only. Such
+// clients sign with a key of theirs or are public, whatever
+// clientRegistration.publicClients says.
 type ClientIDMetadataDocuments struct {
 	// policy says whether clients may. Disabled ends what they were granted, too:
 	// tokens of such clients are refused from then on.

@@ -48,14 +48,12 @@ func (s *Service) Authenticate(r *http.Request, p oauth.Params) (*Client, *oauth
 		if e := s.prove(r.Context(), c, cred.assertion, p); e != nil {
 			return nil, e
 		}
-	case c.Method == MethodPrivateKeyJWT:
-		return nil, refuse("no assertion was sent")
 	case c.Public():
 		if cred.secret != "" {
 			return nil, refuse("a public client sent a secret")
 		}
 	case cred.secret == "":
-		return nil, refuse("no secret was sent")
+		return nil, refuse("nothing was sent that proves it")
 	case !c.provesSecret(cred.secret) && !c.provesSecret(cred.rawSecret):
 		return nil, refuse("wrong secret")
 	}

@@ -124,7 +124,12 @@ func (g *Guard) Get(ctx context.Context, target string, limit int64) (*Answer, e
 		return nil, err
 	}
 	defer resp.Body.Close()
-	return read(resp, limit)
+	answer, err := read(resp, limit)
+	// Whoever is hung up on may still end an answer as if that were all of it.
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return answer, err
 }
 
 func read(resp *http.Response, limit int64) (*Answer, error) {
