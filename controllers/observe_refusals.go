@@ -30,8 +30,12 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 		refuse(v1alpha1.ReasonMigrationUnfinished,
 			"bindings.oauthKV: there are records in objects of type Kubernetes that may not be in the store: set migrateFrom and kubernetes again, until OAuthKVBound says Migrated.")
 	}
-	if _, err := policy.CompileAccess(resources.GatewayPolicy(s.server).AccessRules); err != nil {
+	rules := resources.GatewayPolicy(s.server).Rules
+	if _, err := policy.CompileAccess(rules.AccessRules); err != nil {
 		refuse(v1alpha1.ReasonAccessRuleInvalid, "access.rules: %v", err)
+	}
+	if _, err := policy.CompileScopes(rules.Scopes); err != nil {
+		refuse(v1alpha1.ReasonScopeRuleInvalid, "%v", err)
 	}
 	rival, err := r.rival(ctx, s.server)
 	if err != nil {

@@ -10,6 +10,15 @@ import (
 // GatewayInputs is what a gateway's configuration depends on besides the spec.
 type GatewayInputs = resources.Inputs
 
+// GatewayReference is one key of an object of the user's that a gateway is given,
+// in a file below GatewayInputs.Directory.
+type GatewayReference = resources.Reference
+
+// GatewayReferences are all that the spec of server refers to, in its order.
+func GatewayReferences(server *v1alpha1.MCPServer) []GatewayReference {
+	return resources.References(server)
+}
+
 // GatewayConfig is the configuration that the controller gives to the gateway of
 // server, which has the schema's defaults and has passed its rules. It is for
 // programs that run a gateway without a controller, as kubectl vestibule run

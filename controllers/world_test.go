@@ -63,8 +63,10 @@ func (w *world) server(changes ...func(*v1alpha1.MCPServer)) *v1alpha1.MCPServer
 			Routes: []v1alpha1.Route{{Name: "mcp", Path: "/mcp", RequiredScopes: []string{"weather:read"}}},
 			OAuth:  v1alpha1.OAuth{Scopes: []v1alpha1.Scope{{Name: "weather:read", Description: "Read the forecast"}}},
 			Upstreams: []v1alpha1.Upstream{{Name: "corp", Type: v1alpha1.UpstreamOIDC, OIDC: &v1alpha1.OIDCUpstream{
-				IssuerURL: "https://idp.example.com", ClientID: "weather",
-				ClientSecretRef: &v1alpha1.KeyReference{Name: w.name + "-oidc", Key: "client-secret"},
+				IssuerURL: "https://idp.example.com", UpstreamClient: v1alpha1.UpstreamClient{
+					ClientID:        "weather",
+					ClientSecretRef: &v1alpha1.KeyReference{Name: w.name + "-oidc", Key: "client-secret"},
+				},
 			}}},
 		},
 	}

@@ -239,8 +239,9 @@ func TestUpstreamsThatAreBroken(t *testing.T) { // A40, A56
 	b, request, back := approved(t, client)
 	gw.IdP.Stop()
 	redirectsWith(t, b.Get(t, back), request, gw.URL, "temporarily_unavailable")
-	// From the failed exchange on, the gateway wants to see the upstream's metadata again.
-	b = client.Browser(t)
+	// What is known of the upstream grows old all the same.
+	gw.Clock.Advance(10 * time.Minute)
+	b, request = client.Browser(t), client.AuthorizationRequest()
 	a := b.Press(t, b.Get(t, gw.AuthorizeURL(request)), "approve")
 	redirectsWith(t, a, request, gw.URL, "temporarily_unavailable")
 	if len(cookies(t, a)) > 0 {

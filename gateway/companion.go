@@ -89,9 +89,12 @@ func (c *companion) checks() ([]report.Check, error) {
 			r.Store = outcome
 			r.FillingClients, r.FillingGrants = p.filling(store.Client), p.filling(store.Grant)
 		}},
-		{Name: "upstream", Run: probe.Upstream(p.upstream), Put: func(r *config.Report, outcome config.Check) {
-			r.Upstreams[p.upstream.Name()] = outcome
-		}},
+	}
+	for _, u := range p.upstreams {
+		checks = append(checks, report.Check{
+			Name: "upstream " + u.Name(), Run: probe.Upstream(u),
+			Put: func(r *config.Report, outcome config.Check) { r.Upstreams[u.Name()] = outcome },
+		})
 	}
 	transport := proxy.NewTransport()
 	for _, route := range p.cfg.Routes {

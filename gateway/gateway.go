@@ -4,7 +4,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,6 +22,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/token"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
+	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // Options are what a configuration does not say. The zero value is a pod's.
@@ -125,7 +125,7 @@ type parts struct {
 	documents *documents.Service
 	clients   *clients.Service
 	grants    *grants.Service
-	upstream  *upstream.Upstream
+	upstreams upstreams
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
@@ -147,16 +147,15 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 	if p.sources, err = source.NewResolver(cfg.TrustedProxies); err != nil {
 		return nil, err
 	}
-	if len(cfg.Upstreams) != 1 {
-		return nil, errors.New("upstreams: this gateway logs in at exactly one")
-	}
 	if p.store == nil {
 		if p.store, err = openStore(cfg, o); err != nil {
 			return nil, err
 		}
 	}
 	p.audit = audit.New(o.Log, p.sources.Of)
-	p.upstream = upstream.New(cfg.Upstreams[0], p.callbackURL(), o.Now)
+	for _, u := range cfg.Upstreams {
+		p.upstreams = append(p.upstreams, upstream.New(u, p.callbackURL(u.Name), o.Now))
+	}
 	if p.documents, err = documents.New(documents.Options{Settings: cfg.ClientIDMetadataDocuments, Now: o.Now, Log: o.Log}); err != nil {
 		return nil, fmt.Errorf("clientIDMetadataDocuments: %w", err)
 	}
@@ -173,25 +172,23 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor,
 		Clients: p.clients, OutageTolerance: cfg.OutageTolerance(),
 		AccessTokenTTL: cfg.AccessTokenTTL(), RefreshTokenTTL: cfg.RefreshTokenTTL(),
-		Allowed:        p.allowed,
-		UpstreamIssuer: p.upstreamIssuer,
-		PublicURL:      cfg.PublicURL,
-		Scopes:         func() oauth.Scopes { return p.scopes().With(oauth.Scopes{oauth.ScopeOfflineAccess}) },
-		Now:            o.Now, Log: o.Log,
+		Allowed:   p.allowed,
+		MayHave:   p.mayHave,
+		Upstreams: p.upstreams,
+		PublicURL: cfg.PublicURL,
+		Scopes:    func() oauth.Scopes { return p.scopes().With(oauth.Scopes{oauth.ScopeOfflineAccess}) },
+		Now:       o.Now, Log: o.Log,
 	})
 	return p, nil
 }
 
-func (p *parts) allowed(claims map[string]any) bool {
-	_, ok := p.rules.get().access.Allowed(claims)
+func (p *parts) allowed(u policy.User) bool {
+	_, ok := p.rules.get().access.Allowed(u)
 	return ok
 }
 
-func (p *parts) upstreamIssuer(name string) string {
-	if name == p.upstream.Name() {
-		return p.upstream.Issuer()
-	}
-	return ""
+func (p *parts) mayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes {
+	return p.rules.get().mayHave(scopes, u)
 }
 
 func (p *parts) scopes() oauth.Scopes { return p.rules.get().scopes }

@@ -23,6 +23,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/store/kubernetes"
 	"vestibule.dev/vestibule/gateway/internal/tokens"
+	"vestibule.dev/vestibule/gateway/policy"
 	"vestibule.dev/vestibule/hack/testenv"
 )
 
@@ -197,8 +198,9 @@ func seedGrants(t *testing.T, kubeconfig string, s *gatewaytest.Server) {
 		Store: shards, Ring: ring, ServerUID: s.Config.ServerUID, FreshFor: time.Minute,
 		RefreshTokenTTL: s.Config.RefreshTokenTTL(), AccessTokenTTL: s.Config.AccessTokenTTL(),
 		Scopes: func() oauth.Scopes { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Allowed:        func(map[string]any) bool { return true },
-		UpstreamIssuer: func(string) string { return s.IdP.URL },
+		Allowed:   func(policy.User) bool { return true },
+		MayHave:   func(scopes oauth.Scopes, _ policy.User) oauth.Scopes { return scopes },
+		Upstreams: anyUpstream{},
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
@@ -234,3 +236,8 @@ func seedGrants(t *testing.T, kubeconfig string, s *gatewaytest.Server) {
 		}
 	}
 }
+
+// anyUpstream serves everybody.
+type anyUpstream struct{ grants.Upstreams }
+
+func (anyUpstream) Serves(string, string) bool { return true }

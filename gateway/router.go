@@ -21,6 +21,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/seal"
 	"vestibule.dev/vestibule/gateway/internal/source"
 	"vestibule.dev/vestibule/gateway/internal/token"
+	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // How often clients may register at one replica. A client that was not used for
@@ -34,9 +35,10 @@ var (
 
 const postOnly = "POST, OPTIONS"
 
-// callbackURL is what the upstream must know as this gateway's redirect URI.
-func (p *parts) callbackURL() string {
-	return p.cfg.PublicURL + authorize.PathCallback + p.cfg.Upstreams[0].Name
+// callbackURL is what the upstream must know as this gateway's redirect URI. It
+// is another one for each, so that the code of one is never sent to another.
+func (p *parts) callbackURL(upstream string) string {
+	return p.cfg.PublicURL + authorize.PathCallback + upstream
 }
 
 // answerWithin bounds how long a request to the authorization server may take, its
@@ -133,9 +135,10 @@ func (p *parts) authorize() *authorize.Handler {
 	return authorize.New(authorize.Options{
 		PublicURL: p.cfg.PublicURL, ServerUID: p.cfg.ServerUID,
 		Resources: resources, Scopes: func() []pages.Scope { return p.rules.get().described },
-		Clients: p.clients, Grants: p.grants, Upstream: p.upstream,
-		Allowed: func(claims map[string]any) (string, bool) { return p.rules.get().access.Allowed(claims) },
-		Ring:    p.ring, Audit: p.audit, Log: p.log, Now: p.now,
+		Clients: p.clients, Grants: p.grants, Upstreams: p.upstreams.choices(),
+		Allowed: func(u policy.User) (string, bool) { return p.rules.get().access.Allowed(u) },
+		MayHave: p.mayHave, Contact: func() string { return p.rules.get().contact },
+		Ring: p.ring, Audit: p.audit, Log: p.log, Now: p.now,
 	})
 }
 

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -17,6 +18,10 @@ import (
 // so none of them is ever half of one policy and half of another.
 type rules struct {
 	access *policy.Access
+	// contact is whom those are to ask who are not let in.
+	contact string
+	// allow says who may have which scope.
+	allow *policy.Scopes
 	// scopes are the names of those that can be granted, and described what
 	// people read of them.
 	scopes    oauth.Scopes
@@ -31,7 +36,12 @@ func compileRules(publicURL string, r *config.Rules) (*rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &rules{access: access, required: map[string]oauth.Scopes{}, origins: cors.NewOrigins(publicURL, r.AllowedOrigins)}
+	allow, err := policy.CompileScopes(r.Scopes)
+	if err != nil {
+		return nil, err
+	}
+	c := &rules{access: access, contact: r.AccessContact, allow: allow, required: map[string]oauth.Scopes{}}
+	c.origins = cors.NewOrigins(publicURL, r.AllowedOrigins)
 	for _, s := range r.Scopes {
 		c.scopes = append(c.scopes, s.Name)
 		c.described = append(c.described, pages.Scope{Name: s.Name, Description: s.Description})
@@ -49,6 +59,11 @@ func (r *rules) suggested(route string) oauth.Scopes {
 		return required
 	}
 	return r.scopes
+}
+
+// mayHave returns those of the scopes that a user may have.
+func (r *rules) mayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes {
+	return slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return !r.allow.Allowed(scope, u) })
 }
 
 // inForce holds the rules that are in force. Until the first are, it holds none,

@@ -52,7 +52,7 @@ func TestBadRedemptions(t *testing.T) { // A50, A53
 		{"no code", set("code"), 400, "invalid_request"},
 		{"an empty code", set("code", ""), 400, "invalid_request"},
 		{"two codes", set("code", "a", "b"), 400, "invalid_request"},
-		{"a long code", set("code", strings.Repeat("a", 3000)), 400, "invalid_request"},
+		{"a long code", set("code", strings.Repeat("a", 9000)), 400, "invalid_request"},
 		{"a code with a control character", func(p url.Values) { p.Set("code", p.Get("code")+"\n") }, 400, "invalid_request"},
 		{"an unknown code", set("code", "unknown"), 400, "invalid_grant"},
 		{"a forged code", func(p url.Values) { p.Set("code", forged(p.Get("code"))) }, 400, "invalid_grant"},

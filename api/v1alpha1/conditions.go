@@ -10,7 +10,7 @@ const (
 	ConditionMCPObjectBound = "MCPObjectBound"
 	// ConditionOAuthKVBound says that the store answers and lets the gateway read and write.
 	ConditionOAuthKVBound = "OAuthKVBound"
-	// ConditionUpstreamReady says that the identity provider can be used: its
+	// ConditionUpstreamReady says that each identity provider can be used: its
 	// discovery answers with the configured issuer, and what is referenced exists.
 	ConditionUpstreamReady = "UpstreamReady"
 	// ConditionGatewayAvailable says that gateways with the current configuration are available.
@@ -56,6 +56,8 @@ const (
 	// ReasonMigrationUnfinished: the store before was taken out of the spec before its
 	// records were known to be in the new one.
 	ReasonMigrationUnfinished = "MigrationUnfinished"
+	// ReasonScopeRuleInvalid: an expression in oauth.scopes[].allow does not compile.
+	ReasonScopeRuleInvalid = "ScopeRuleInvalid"
 	// ReasonURLInCluster: bindings.mcpObject.type is URL, which is for a run on a
 	// developer's machine.
 	ReasonURLInCluster = "URLInCluster"
@@ -116,7 +118,7 @@ const (
 
 // Reasons of UpstreamReady, besides those of missing references.
 const (
-	// ReasonDiscovered: discovery answers with the configured issuer.
+	// ReasonDiscovered: each provider answers, with the configured issuer.
 	ReasonDiscovered = "Discovered"
 	// ReasonUpstreamUnreachable: a gateway gets no answer, or no discovery document.
 	ReasonUpstreamUnreachable = "UpstreamUnreachable"
@@ -126,6 +128,8 @@ const (
 	ReasonUpstreamIssuerDiffers = "UpstreamIssuerDiffers"
 	// ReasonUpstreamFiles: a gateway cannot read the client secret or the CA bundle.
 	ReasonUpstreamFiles = "UpstreamFiles"
+	// ReasonUpstreamCredentials: the provider refuses the gateway's client id or secret.
+	ReasonUpstreamCredentials = "UpstreamCredentials"
 )
 
 // Reasons of GatewayAvailable.

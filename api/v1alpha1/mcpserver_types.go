@@ -48,7 +48,7 @@ type MCPServerList struct {
 // +kubebuilder:validation:XValidation:rule=`self.publicURL == oldSelf.publicURL`,fieldPath=".publicURL",message="publicURL cannot be changed, since every client and every token is bound to it: create a second MCPServer with the new URL, and delete this one when its clients have moved."
 // +kubebuilder:validation:XValidation:rule=`self.bindings.oauthKV.type != 'Memory' || self.gateway.replicas == 1`,fieldPath=".gateway.replicas",message="gateway.replicas must be 1 when bindings.oauthKV.type is Memory, because replicas do not see into each other's memory."
 // +kubebuilder:validation:XValidation:rule=`self.routes.all(r, !has(r.requiredScopes) || r.requiredScopes.all(s, has(self.oauth.scopes) && self.oauth.scopes.exists(known, known.name == s)))`,fieldPath=".routes",message="routes[].requiredScopes must name scopes that are in oauth.scopes, otherwise nobody could be granted them."
-// +kubebuilder:validation:XValidation:rule=`has(self.access) || !self.upstreams.exists(u, has(u.oidc) && u.oidc.issuerURL == 'https://accounts.google.com')`,fieldPath=".access",message="access must be set for the upstream https://accounts.google.com, because everybody in the world can log in there."
+// +kubebuilder:validation:XValidation:rule=`has(self.access) || !self.upstreams.exists(u, u.type in ['Google', 'GitHub'] || has(u.oidc) && u.oidc.issuerURL == 'https://accounts.google.com')`,fieldPath=".access",message="access must be set where an upstream is Google or GitHub, because everybody in the world can log in there."
 type MCPServerSpec struct {
 	// publicURL is where clients reach the gateway. It is the issuer of every token
 	// and the base of every URL that the gateway hands out: the URL of a route is
@@ -95,13 +95,15 @@ type MCPServerSpec struct {
 	// +kubebuilder:default={}
 	OAuth OAuth `json:"oauth,omitzero"`
 
-	// upstreams are the identity providers that users log in with. Exactly one.
+	// upstreams are the identity providers that users log in with, in the order in
+	// which they are offered. A user is one of one upstream: the same address or
+	// number at another is somebody else. 1 to 8.
 	//
 	// +required
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=1
+	// +kubebuilder:validation:MaxItems=8
 	Upstreams []Upstream `json:"upstreams"`
 
 	// access narrows who may use the MCP server among those who can log in.

@@ -293,4 +293,16 @@ type Scope struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=200
 	Description string `json:"description,omitempty"`
+
+	// allow says which users may have this scope: those for whom it is true. It is
+	// CEL over claims and upstream, as access.rules[].expression is, and asked at
+	// login and at each refresh. Who asks for more than they may have gets what they
+	// may, and no access if that is nothing. 1 to 1024 characters.
+	//
+	// When unset, every user may.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Allow string `json:"allow,omitempty"`
 }

@@ -174,7 +174,7 @@ func mcpServer() *v1alpha1.MCPServer {
 			},
 			Routes: []v1alpha1.Route{{Name: "mcp", Path: "/mcp"}},
 			Upstreams: []v1alpha1.Upstream{{Name: "corp", Type: v1alpha1.UpstreamOIDC,
-				OIDC: &v1alpha1.OIDCUpstream{IssuerURL: "https://idp.example.com", ClientID: "weather"}}},
+				OIDC: &v1alpha1.OIDCUpstream{IssuerURL: "https://idp.example.com", UpstreamClient: v1alpha1.UpstreamClient{ClientID: "weather"}}}},
 		},
 	}
 }

@@ -29,7 +29,7 @@ func write(t *testing.T, change func(*config.Config)) string {
 		Routes:                []config.Route{{Name: "mcp", Path: "/mcp", BackendPath: "/mcp", Transport: config.TransportStreamableHTTP}},
 		Registration:          config.Registration{TTLSeconds: 1, UnusedTTLSeconds: 1},
 		AccessTokenTTLSeconds: 1, RefreshTokenTTLSeconds: 1,
-		Upstreams: []config.Upstream{{Name: "corp", Type: config.UpstreamOIDC, OIDC: &config.OIDCUpstream{IssuerURL: "http://127.0.0.1:1", ClientID: "id"}}},
+		Upstreams: []config.Upstream{{Name: "corp", Type: config.UpstreamOIDC, OIDC: &config.OIDCUpstream{IssuerURL: "http://127.0.0.1:1", UpstreamClient: config.UpstreamClient{ClientID: "id"}}}},
 	}
 	keySet, err := config.NewKeySet(time.Now()).Marshal()
 	if err != nil {

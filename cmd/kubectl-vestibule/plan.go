@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/cmd/internal/manifest"
+	"vestibule.dev/vestibule/controllers"
 	"vestibule.dev/vestibule/gateway/config"
 )
 
@@ -51,7 +53,7 @@ func newPlan(m *manifest.Manifest, o options) (*plan, error) {
 		if err := p.overridePublicURL(public, o); err != nil {
 			return nil, err
 		}
-		p.overrideUpstream(o)
+		p.overrideUpstreams(o)
 	}
 	if spec.Bindings.MCPObject.Type == v1alpha1.MCPObjectService {
 		p.demoBackend = true
@@ -86,23 +88,39 @@ func (p *plan) overridePublicURL(public *url.URL, o options) error {
 	return nil
 }
 
-// overrideUpstream puts the development identity provider in the place of one
-// that knows the gateway under another URL, and would not send anybody here.
-func (p *plan) overrideUpstream(o options) {
+// overrideUpstreams puts the development identity provider in the place of those
+// that know the gateway under another URL, and would not send anybody here. It has
+// the name of the first, which rules may ask for.
+func (p *plan) overrideUpstreams(o options) {
 	p.devIdP = true
-	u := &p.server.Spec.Upstreams[0]
 	issuer := "http://" + o.idpListen
-	field := fmt.Sprintf("spec.upstreams[%s].oidc", u.Name)
-	why := u.OIDC.IssuerURL + " would not send users here"
-	if u.OIDC.ClientSecretRef != nil {
-		why += fmt.Sprintf("; its Secret %s is not needed", u.OIDC.ClientSecretRef.Name)
+	spec := &p.server.Spec
+	first := spec.Upstreams[0]
+	var names, secrets []string
+	for _, u := range spec.Upstreams {
+		names = append(names, u.Name)
 	}
-	p.override(field, "the development identity provider at "+issuer, why)
-	u.OIDC = &v1alpha1.OIDCUpstream{
-		IssuerURL: issuer, ClientID: "vestibule",
-		ClientSecretRef: &v1alpha1.KeyReference{Name: "development", Key: "client-secret"},
-		Scopes:          u.OIDC.Scopes,
+	for _, r := range controllers.GatewayReferences(p.server) {
+		if r.Kind == "Secret" && strings.HasPrefix(r.Field, "upstreams[") {
+			secrets = append(secrets, r.Name)
+		}
 	}
+	why := strings.Join(names, " and ") + " would not send users here"
+	if len(secrets) > 0 {
+		why += fmt.Sprintf("; its Secret %s is not needed", strings.Join(secrets, " or "))
+	}
+	p.override("spec.upstreams", "the development identity provider at "+issuer+", as "+first.Name, why)
+	dev := v1alpha1.Upstream{Name: first.Name, Type: v1alpha1.UpstreamOIDC, OIDC: &v1alpha1.OIDCUpstream{
+		IssuerURL: issuer, UpstreamClient: v1alpha1.UpstreamClient{
+			ClientID:        "vestibule",
+			ClientSecretRef: &v1alpha1.KeyReference{Name: "development", Key: "client-secret"},
+			Scopes:          []string{"profile", "email"},
+		},
+	}}
+	if first.OIDC != nil {
+		dev.OIDC.Scopes = first.OIDC.Scopes
+	}
+	spec.Upstreams = []v1alpha1.Upstream{dev}
 }
 
 // useBackend points the plan at the demo backend.

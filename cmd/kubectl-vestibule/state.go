@@ -12,6 +12,7 @@ import (
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/cmd/internal/devidp"
 	"vestibule.dev/vestibule/cmd/internal/manifest"
+	"vestibule.dev/vestibule/controllers"
 	"vestibule.dev/vestibule/gateway/config"
 )
 
@@ -74,55 +75,33 @@ func (d *state) storeFile() string { return filepath.Join(d.dir, "store.db") }
 // say that it is: from the file's Secrets and ConfigMaps, or from the
 // development identity provider.
 func (d *state) writeReferences(p *plan, m *manifest.Manifest, idp *devidp.Provider) error {
-	if ref := p.server.Spec.OAuth.ClientIDMetadataDocuments.CABundleRef; ref != nil {
-		value, err := m.ConfigMapKey(*ref)
+	for _, r := range controllers.GatewayReferences(p.server) {
+		value, err := valueOf(r, m, idp)
 		if err != nil {
-			return fmt.Errorf("spec.oauth.clientIDMetadataDocuments.caBundleRef: %w; add it to the file behind a line with ---", err)
+			return fmt.Errorf("spec.%s: %w; add it to the file behind a line with ---", r.Field, err)
 		}
-		if err := d.write("documents", "ca.crt", value); err != nil {
-			return err
+		path := filepath.Join(d.dir, r.Path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return fmt.Errorf("writing what spec.%s refers to: %w", r.Field, err)
 		}
-	}
-	for _, u := range p.server.Spec.Upstreams {
-		if idp != nil {
-			_, secret := idp.Client()
-			if err := d.write(filepath.Join("upstreams", u.Name), "client-secret", []byte(secret)); err != nil {
-				return err
-			}
-			continue
+		if err := os.WriteFile(path, value, 0o600); err != nil {
+			return fmt.Errorf("writing what spec.%s refers to: %w", r.Field, err)
 		}
-		if ref := u.OIDC.ClientSecretRef; ref != nil {
-			value, err := m.SecretKey(*ref)
-			if err != nil {
-				return fmt.Errorf("spec.upstreams[%s].oidc.clientSecretRef: %w; add it to the file behind a line with ---", u.Name, err)
-			}
-			if err := d.write(filepath.Join("upstreams", u.Name), "client-secret", value); err != nil {
-				return err
-			}
-		}
-		if ref := u.OIDC.CABundleRef; ref != nil {
-			value, err := m.ConfigMapKey(*ref)
-			if err != nil {
-				return fmt.Errorf("spec.upstreams[%s].oidc.caBundleRef: %w; add it to the file behind a line with ---", u.Name, err)
-			}
-			if err := d.write(filepath.Join("upstreams", u.Name), "ca.crt", value); err != nil {
-				return err
-			}
-		}
+		d.written = append(d.written, path)
 	}
 	return nil
 }
 
-func (d *state) write(directory, name string, value []byte) error {
-	path := filepath.Join(d.dir, directory, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("writing what the file refers to: %w", err)
+func valueOf(r controllers.GatewayReference, m *manifest.Manifest, idp *devidp.Provider) ([]byte, error) {
+	if idp != nil && r.Kind == "Secret" { // it has taken the place of all upstreams
+		_, secret := idp.Client()
+		return []byte(secret), nil
 	}
-	if err := os.WriteFile(path, value, 0o600); err != nil {
-		return fmt.Errorf("writing what the file refers to: %w", err)
+	ref := v1alpha1.KeyReference{Name: r.Name, Key: r.Key}
+	if r.Kind == "ConfigMap" {
+		return m.ConfigMapKey(ref)
 	}
-	d.written = append(d.written, path)
-	return nil
+	return m.SecretKey(ref)
 }
 
 // close removes what was written for this run.

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"vestibule.dev/vestibule/cmd/internal/devidp"
+	"vestibule.dev/vestibule/controllers"
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/policy"
 )
@@ -30,10 +31,12 @@ func welcome(o options, p *plan, d *state, idp *devidp.Provider, cfg *config.Con
 			}
 		})
 	} else {
-		u := p.server.Spec.Upstreams[0]
-		fmt.Fprintf(&b, "\nUsers log in at %s, which must know the redirect URI %s/callback/%s.\n", u.OIDC.IssuerURL, cfg.PublicURL, u.Name)
-		if ref := u.OIDC.ClientSecretRef; ref != nil {
-			fmt.Fprintf(&b, "Its client secret is that of the Secret %s in %s.\n", ref.Name, o.file)
+		b.WriteString("\n")
+		for _, u := range cfg.Upstreams {
+			fmt.Fprintf(&b, "Users log in at %s, which must know the redirect URI %s/callback/%s.\n", u.Issuer(), cfg.PublicURL, u.Name)
+		}
+		for _, r := range controllers.GatewayReferences(p.server) {
+			fmt.Fprintf(&b, "What %s refers to is that of the %s %s in %s.\n", r.Field, r.Kind, r.Name, o.file)
 		}
 	}
 	if len(p.overridden) > 0 {
@@ -67,7 +70,7 @@ func admission(u devidp.User, cfg *config.Config) string {
 	if u.EmailVerified {
 		claims["email"] = u.Email
 	}
-	switch rule, ok := access.Allowed(claims); {
+	switch rule, ok := access.Allowed(policy.User{Upstream: cfg.Upstreams[0].Name, Claims: claims}); {
 	case !ok && !u.EmailVerified:
 		return "will be refused: no rule in spec.access is true without a verified mail address"
 	case !ok:

@@ -79,6 +79,7 @@ const (
 	ReasonUpstreamUntrusted     = "UpstreamUntrusted"     // its certificate is not good for it
 	ReasonUpstreamIssuerDiffers = "UpstreamIssuerDiffers" // it names another issuer
 	ReasonUpstreamFiles         = "UpstreamFiles"         // its secret or CA bundle cannot be read
+	ReasonUpstreamCredentials   = "UpstreamCredentials"   // it refuses the client id or secret
 
 	// Routes.
 	ReasonBackendUnreachable  = "BackendUnreachable"  // no connection, or no answer

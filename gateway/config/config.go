@@ -61,6 +61,8 @@ type Rules struct {
 	// AccessRules say who may have a grant: anyone for whom one rule is true.
 	// Without rules, everyone whom the upstream lets in.
 	AccessRules []AccessRule `json:"accessRules,omitempty"`
+	// AccessContact is whom to ask, as those are told who are not let in.
+	AccessContact string `json:"accessContact,omitempty"`
 	// RequiredScopes are, by the name of the route, the scopes that must all be in
 	// a token for any request on it.
 	RequiredScopes map[string][]string `json:"requiredScopes,omitempty"`
@@ -180,32 +182,12 @@ type Scope struct {
 	Name string `json:"name"`
 	// Description is what the consent page says.
 	Description string `json:"description,omitempty"`
+	// Allow is a CEL expression over claims and upstream. Who it is not true for
+	// is not granted the scope. Empty, it is granted to everybody.
+	Allow string `json:"allow,omitempty"`
 }
 
-// Upstream is one identity provider: the member that Type names is set.
-type Upstream struct {
-	// Name is in the callback's path, /callback/<name>, and in grants.
-	Name string        `json:"name"`
-	Type string        `json:"type"`
-	OIDC *OIDCUpstream `json:"oidc,omitempty"`
-}
-
-// UpstreamOIDC is an OpenID Connect provider.
-const UpstreamOIDC = "OIDC"
-
-// OIDCUpstream is an OpenID Connect provider.
-type OIDCUpstream struct {
-	IssuerURL string `json:"issuerURL"`
-	ClientID  string `json:"clientID"`
-	// ClientSecretFile is empty for a public client.
-	ClientSecretFile string `json:"clientSecretFile,omitempty"`
-	// CABundleFile, when set, replaces the system's roots for this upstream.
-	CABundleFile string `json:"caBundleFile,omitempty"`
-	// Scopes are asked for besides openid.
-	Scopes []string `json:"scopes,omitempty"`
-}
-
-// AccessRule is a CEL expression over claims.
+// AccessRule is a CEL expression over claims and upstream.
 type AccessRule struct {
 	Name       string `json:"name"`
 	Expression string `json:"expression"`

@@ -30,7 +30,7 @@ func good() *Config {
 		},
 		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 2592000, OutageToleranceSeconds: 600,
 		Upstreams: []Upstream{{Name: "corp", Type: UpstreamOIDC, OIDC: &OIDCUpstream{
-			IssuerURL: "https://idp.example.com", ClientID: "vestibule", ClientSecretFile: "/etc/secret", Scopes: []string{"email"},
+			IssuerURL: "https://idp.example.com", UpstreamClient: UpstreamClient{ClientID: "vestibule", ClientSecretFile: "/etc/secret", Scopes: []string{"email"}},
 		}}},
 		TrustedProxies: []string{"10.0.0.0/8", "fd00::/8"},
 		Rules: Rules{
@@ -224,8 +224,8 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{func(c *Config) { c.Upstreams[0].Name = "" }, "upstreams[0].name: must be set, to lower-case letters, digits and dashes"},
 		{func(c *Config) { c.Upstreams[0].Name = "a/b" }, "upstreams[0].name: must be set, to lower-case letters, digits and dashes"},
 		{func(c *Config) { c.Upstreams = append(c.Upstreams, c.Upstreams[0]) }, "upstreams[1].name: stands twice"},
-		{func(c *Config) { c.Upstreams[0].Type = "SAML" }, "upstreams[0]: type must be OIDC, and oidc set"},
-		{func(c *Config) { c.Upstreams[0].OIDC = nil }, "upstreams[0]: type must be OIDC, and oidc set"},
+		{func(c *Config) { c.Upstreams[0].Type = "SAML" }, "upstreams[0]: type must be OIDC or GitHub, and the one member of that name set"},
+		{func(c *Config) { c.Upstreams[0].OIDC = nil }, "upstreams[0]: type must be OIDC or GitHub, and the one member of that name set"},
 		{func(c *Config) { c.Upstreams[0].OIDC.IssuerURL = "" }, "upstreams[0].oidc.issuerURL: must be set"},
 		{func(c *Config) { c.Upstreams[0].OIDC.ClientID = "" }, "upstreams[0].oidc.clientID: must be set"},
 

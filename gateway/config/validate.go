@@ -130,20 +130,3 @@ func (v *validator) rules(r *Rules) {
 		}
 	}
 }
-
-func (v *validator) upstreams(us []Upstream) {
-	v.check(len(us) > 0, "upstreams", "must not be empty")
-	names := map[string]bool{}
-	for i, u := range us {
-		field := fmt.Sprintf("upstreams[%d]", i)
-		v.check(upstreamName.MatchString(u.Name), field+".name", "must be set, to lower-case letters, digits and dashes")
-		v.check(!names[u.Name], field+".name", "stands twice")
-		names[u.Name] = true
-		if u.Type != UpstreamOIDC || u.OIDC == nil {
-			v.check(false, field, "type must be OIDC, and oidc set")
-			continue
-		}
-		v.check(u.OIDC.IssuerURL != "", field+".oidc.issuerURL", "must be set")
-		v.check(u.OIDC.ClientID != "", field+".oidc.clientID", "must be set")
-	}
-}

@@ -17,11 +17,13 @@ import (
 // any look at a user's groups, far too little to hold a login up.
 const costLimit = 100_000
 
-// environment knows one variable, claims: what the upstream said of the user,
-// by name. Strings have the functions of CEL's strings extension.
+// environment knows two variables: claims, what the upstream said of the user,
+// by name, and upstream, the name of where that was. Strings have the functions
+// of CEL's strings extension.
 var environment = func() *cel.Env {
 	env, err := cel.NewEnv(
 		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
+		cel.Variable("upstream", cel.StringType),
 		ext.Strings(ext.StringsVersion(4)),
 		ext.Sets(),
 	)
@@ -30,6 +32,13 @@ var environment = func() *cel.Env {
 	}
 	return env
 }()
+
+// User is who rules are asked about.
+type User struct {
+	// Upstream is the name of where the user logged in.
+	Upstream string
+	Claims   map[string]any
+}
 
 // Access says who may have a grant. It is immutable.
 type Access struct{ rules []rule }
@@ -68,21 +77,57 @@ func compile(expression string) (cel.Program, error) {
 	return environment.Program(ast, cel.CostLimit(costLimit))
 }
 
-// Allowed says whether a user with these claims may have a grant, and by which
-// rule. Without rules everybody may. A rule that fails, for instance for want
-// of a claim, lets nobody in; the others still may.
-func (a *Access) Allowed(claims map[string]any) (rule string, ok bool) {
+// Allowed says whether a user may have a grant, and by which rule. Without rules
+// everybody may. A rule that fails, for instance for want of a claim, lets
+// nobody in; the others still may.
+func (a *Access) Allowed(u User) (rule string, ok bool) {
 	if len(a.rules) == 0 {
 		return "", true
 	}
 	for _, r := range a.rules {
-		result, _, err := r.program.Eval(map[string]any{"claims": claims})
-		if err != nil {
-			continue
-		}
-		if yes, isBool := result.Value().(bool); isBool && yes {
+		if holds(r.program, u) {
 			return r.name, true
 		}
 	}
 	return "", false
+}
+
+func holds(program cel.Program, u User) bool {
+	result, _, err := program.Eval(map[string]any{"claims": u.Claims, "upstream": u.Upstream})
+	if err != nil {
+		return false
+	}
+	yes, isBool := result.Value().(bool)
+	return isBool && yes
+}
+
+// Scopes says which scopes a user may have. It is immutable.
+type Scopes struct{ allow map[string]cel.Program }
+
+// CompileScopes compiles what scopes allow. The error names the field of every
+// scope whose expression does not compile, or could not be true or false.
+func CompileScopes(scopes []config.Scope) (*Scopes, error) {
+	s, errs := &Scopes{map[string]cel.Program{}}, []error(nil)
+	for _, scope := range scopes {
+		if scope.Allow == "" {
+			continue
+		}
+		program, err := compile(scope.Allow)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("oauth.scopes[%s].allow: %w", scope.Name, err))
+			continue
+		}
+		s.allow[scope.Name] = program
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return s, nil
+}
+
+// Allowed says whether a user may have a scope. A scope without an expression is
+// everybody's; one whose expression fails is nobody's.
+func (s *Scopes) Allowed(scope string, u User) bool {
+	program, restricted := s.allow[scope]
+	return !restricted || holds(program, u)
 }

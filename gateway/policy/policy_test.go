@@ -31,6 +31,10 @@ func TestAllowed(t *testing.T) {
 		"has guards an optional claim":       {[]string{`!has(claims.suspended) || !claims.suspended`}, staff, "r0", true},
 		"strings have lowerAscii":            {[]string{`claims.email.lowerAscii() == "alice@example.com"`}, staff, "r0", true},
 		"an expression that costs too much":  {[]string{bomb}, staff, "", false},
+		"the upstream":                       {[]string{`upstream == "corp" && claims.email_verified`}, staff, "r0", true},
+		"another upstream":                   {[]string{`upstream == "github"`}, staff, "", false},
+		"a claim with an odd name":           {[]string{`claims["https://example.com/roles"].exists(r, r == "ops")`}, map[string]any{"https://example.com/roles": []any{"ops"}}, "r0", true},
+		"a nested list":                      {[]string{`"ops" in claims.realm_access.roles`}, map[string]any{"realm_access": map[string]any{"roles": []any{"ops"}}}, "r0", true},
 		"nothing of one user stays behind 1": {[]string{`claims.email == "alice@example.com"`}, staff, "r0", true},
 		"nothing of one user stays behind 2": {[]string{`claims.email == "alice@example.com"`}, map[string]any{}, "", false},
 	} {
@@ -39,7 +43,7 @@ func TestAllowed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rule, ok := access.Allowed(tc.claims)
+			rule, ok := access.Allowed(User{Upstream: "corp", Claims: tc.claims})
 			if rule != tc.rule || ok != tc.ok {
 				t.Errorf("Allowed = %q, %v; want %q, %v", rule, ok, tc.rule, tc.ok)
 			}
@@ -62,6 +66,41 @@ func TestCompileNamesEveryBrokenRule(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "access rule r0") {
 		t.Errorf("the error names a rule that is good:\n%v", err)
+	}
+}
+
+func TestScopes(t *testing.T) {
+	scopes, err := CompileScopes([]config.Scope{
+		{Name: "read"}, {Name: "write", Allow: `"ops" in claims.groups`}, {Name: "admin", Allow: `upstream == "corp"`},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops := map[string]any{"groups": []any{"ops"}}
+	for name, tc := range map[string]struct {
+		scope string
+		user  User
+		want  bool
+	}{
+		"everybody's":              {"read", User{}, true},
+		"one that is not known":    {"other", User{}, true},
+		"of the group":             {"write", User{Claims: ops}, true},
+		"of another group":         {"write", User{Claims: map[string]any{"groups": []any{"dev"}}}, false},
+		"without groups":           {"write", User{Claims: map[string]any{}}, false},
+		"of the upstream":          {"admin", User{Upstream: "corp"}, true},
+		"of another upstream":      {"admin", User{Upstream: "github", Claims: ops}, false},
+		"groups that are no list":  {"write", User{Claims: map[string]any{"groups": "ops"}}, false},
+		"a user without any claim": {"write", User{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := scopes.Allowed(tc.scope, tc.user); got != tc.want {
+				t.Errorf("allowed: %v", got)
+			}
+		})
+	}
+	_, err = CompileScopes([]config.Scope{{Name: "a", Allow: "claim.x"}, {Name: "b", Allow: "1"}, {Name: "c", Allow: "true"}})
+	if err == nil || !strings.Contains(err.Error(), "oauth.scopes[a].allow: ") || !strings.Contains(err.Error(), "oauth.scopes[b].allow: ") || strings.Contains(err.Error(), "[c]") {
+		t.Errorf("the error is %v", err)
 	}
 }
 

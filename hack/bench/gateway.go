@@ -82,7 +82,7 @@ func configure(url, keys string, store config.Store, provider *idp) *config.Conf
 			Enabled: true, TTLSeconds: 7776000, UnusedTTLSeconds: 86400, PublicClients: true,
 		},
 		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 2592000, OutageToleranceSeconds: 600,
-		Upstreams:      []config.Upstream{{Name: "corp", Type: config.UpstreamOIDC, OIDC: &config.OIDCUpstream{IssuerURL: provider.url, ClientID: clientID}}},
+		Upstreams:      []config.Upstream{{Name: "corp", Type: config.UpstreamOIDC, OIDC: &config.OIDCUpstream{IssuerURL: provider.url, UpstreamClient: config.UpstreamClient{ClientID: clientID}}}},
 		TrustedProxies: []string{"127.0.0.0/8"}, // so that registrations come from everywhere
 		Rules: config.Rules{
 			Scopes:         []config.Scope{{Name: "read", Description: "Read"}, {Name: "write", Description: "Write"}},

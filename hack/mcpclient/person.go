@@ -36,6 +36,7 @@ func NewPerson(name, password string, through *http.Client) (*Person, error) {
 
 var (
 	formTag  = regexp.MustCompile(`(?s)<form[^>]*action="([^"]*)"`)
+	backTag  = regexp.MustCompile(`<a href="([^"]*)">Back`)
 	inputTag = regexp.MustCompile(`<input[^>]*type="hidden"[^>]*name="([^"]*)"[^>]*value="([^"]*)"`)
 )
 
@@ -47,7 +48,7 @@ func (p *Person) Login(authorizationURL string) (url.Values, error) {
 		if err != nil {
 			return nil, err
 		}
-		if page, err = p.submit(page, answers); err == nil && page.StatusCode/100 == 3 {
+		if page, err = p.submit(page, answers); err == nil && page.StatusCode != http.StatusOK {
 			break
 		}
 	}
@@ -56,10 +57,26 @@ func (p *Person) Login(authorizationURL string) (url.Values, error) {
 	}
 	defer page.Body.Close()
 	arrived, err := page.Location()
+	if page.StatusCode == http.StatusForbidden { // the page for those who have no access leads back
+		arrived, err = back(page)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the login ends with %s at %s", page.Status, page.Request.URL.Path)
 	}
 	return arrived.Query(), nil
+}
+
+// back is where the page's link back leads.
+func back(page *http.Response) (*url.URL, error) {
+	body, err := io.ReadAll(page.Body)
+	if err != nil {
+		return nil, err
+	}
+	link := backTag.FindSubmatch(body)
+	if link == nil {
+		return nil, fmt.Errorf("there is no way back: %s", body)
+	}
+	return url.Parse(html.UnescapeString(string(link[1])))
 }
 
 // submit sends the page's form.

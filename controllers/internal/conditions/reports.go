@@ -27,10 +27,11 @@ var fixes = map[string]string{
 	config.ReasonStoreUnwritable:   "Look for an admission policy or a full etcd that refuses writes.",
 	config.ReasonKeysMismatch:      "The Secret with the gateway's keys is not the one that the records were made with: restore it from a backup.",
 
-	config.ReasonUpstreamUnreachable:   "Check oidc.issuerURL, and that the gateway's pods may connect to it.",
-	config.ReasonUpstreamUntrusted:     "Set oidc.caBundleRef to the certificates of who signed the provider's.",
-	config.ReasonUpstreamIssuerDiffers: "Set oidc.issuerURL to exactly the issuer that the provider's discovery document names.",
-	config.ReasonUpstreamFiles:         "Check what is under oidc.clientSecretRef and oidc.caBundleRef: the latter must be PEM certificates.",
+	config.ReasonUpstreamUnreachable:   "Check what the spec says of the provider, such as oidc.issuerURL, and that the gateway's pods may connect to it.",
+	config.ReasonUpstreamUntrusted:     "Set caBundleRef to the certificates of who signed the provider's.",
+	config.ReasonUpstreamIssuerDiffers: "Set oidc.issuerURL, or what stands for it, to exactly the issuer that the provider's discovery document names.",
+	config.ReasonUpstreamFiles:         "Check what is under clientSecretRef and caBundleRef: the latter must be PEM certificates.",
+	config.ReasonUpstreamCredentials:   "Check clientID, and that clientSecretRef has a secret of that client that has not expired.",
 
 	config.ReasonBackendUnreachable:  "Check bindings.mcpObject.service, and that the gateway's pods may connect to it.",
 	config.ReasonBackendNotMCP:       "Check backendPath, and that the backend speaks the route's transport there.",

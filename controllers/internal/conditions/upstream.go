@@ -27,5 +27,5 @@ func upstreamFact(o *Observation) fact {
 	}); !ok {
 		return f
 	}
-	return yes(v1alpha1.ReasonDiscovered, "The identity provider answers, with the issuer that is configured.")
+	return yes(v1alpha1.ReasonDiscovered, "Each identity provider answers, with the issuer that is configured.")
 }

@@ -73,9 +73,10 @@ func GatewayPolicy(server *v1alpha1.MCPServer) *config.Policy {
 	p := &config.Policy{Version: config.Version}
 	p.AllowedOrigins = spec.Gateway.AllowedOrigins
 	for _, s := range spec.OAuth.Scopes {
-		p.Scopes = append(p.Scopes, config.Scope{Name: s.Name, Description: s.Description})
+		p.Scopes = append(p.Scopes, config.Scope{Name: s.Name, Description: s.Description, Allow: s.Allow})
 	}
 	if spec.Access != nil {
+		p.AccessContact = spec.Access.Contact
 		for _, r := range spec.Access.Rules {
 			p.AccessRules = append(p.AccessRules, config.AccessRule{Name: r.Name, Expression: r.Expression})
 		}
@@ -175,20 +176,4 @@ func clientDocuments(d *v1alpha1.ClientIDMetadataDocuments, directory string) co
 		c.CABundleFile = path.Join(directory, documentsDirectory, caFile)
 	}
 	return c
-}
-
-// upstream finds the files of the upstream in directory.
-func upstream(u *v1alpha1.Upstream, directory string) config.Upstream {
-	c := &config.OIDCUpstream{
-		IssuerURL: u.OIDC.IssuerURL,
-		ClientID:  u.OIDC.ClientID,
-		Scopes:    u.OIDC.Scopes,
-	}
-	if u.OIDC.ClientSecretRef != nil {
-		c.ClientSecretFile = path.Join(directory, secretFile)
-	}
-	if u.OIDC.CABundleRef != nil {
-		c.CABundleFile = path.Join(directory, caFile)
-	}
-	return config.Upstream{Name: u.Name, Type: string(u.Type), OIDC: c}
 }

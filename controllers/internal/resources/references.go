@@ -41,13 +41,14 @@ func References(server *v1alpha1.MCPServer) []Reference {
 	}
 	all = append(all, key("ConfigMap", "oauth.clientIDMetadataDocuments.caBundleRef",
 		server.Spec.OAuth.ClientIDMetadataDocuments.CABundleRef, path.Join(documentsDirectory, caFile))...)
-	for _, u := range server.Spec.Upstreams {
-		field, directory := "upstreams["+u.Name+"].oidc", path.Join("upstreams", u.Name)
-		if u.OIDC == nil {
-			continue
+	for i := range server.Spec.Upstreams {
+		u := &server.Spec.Upstreams[i]
+		name, client, trust := member(u)
+		field, directory := "upstreams["+u.Name+"]."+name, path.Join("upstreams", u.Name)
+		all = append(all, key("Secret", field+".clientSecretRef", client.ClientSecretRef, path.Join(directory, secretFile))...)
+		if trust != nil {
+			all = append(all, key("ConfigMap", field+".caBundleRef", trust.CABundleRef, path.Join(directory, caFile))...)
 		}
-		all = append(all, key("Secret", field+".clientSecretRef", u.OIDC.ClientSecretRef, path.Join(directory, secretFile))...)
-		all = append(all, key("ConfigMap", field+".caBundleRef", u.OIDC.CABundleRef, path.Join(directory, caFile))...)
 	}
 	return all
 }

@@ -15,6 +15,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/seal"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
+	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // Callback takes the user back from the upstream: it finds out who they are,
@@ -26,12 +27,15 @@ func (h *Handler) Callback(w http.ResponseWriter, r *http.Request) {
 		h.problem(w, r, first(malformed, e), lostPage)
 		return
 	}
-	who, e := h.identify(r, p, malformed, login)
-	if e != nil {
+	who, admitted, e := h.identify(r, p, malformed, login)
+	switch {
+	case e != nil:
 		h.redirectError(w, r, login.Request, e)
-		return
+	case !admitted:
+		h.deny(w, r, login, who, "the user is of another domain or tenant")
+	default:
+		h.grant(w, r, login, who)
 	}
-	h.grant(w, r, login.Request, who)
 }
 
 var lostPage = pages.Problem{
@@ -63,7 +67,7 @@ func (h *Handler) takeLogin(w http.ResponseWriter, r *http.Request, state string
 	if !keys.Equal([]byte(login.State), []byte(state)) {
 		return unknown(errNoFlow)
 	}
-	if login.Upstream != h.Upstream.Name() || r.PathValue("upstream") != login.Upstream {
+	if r.PathValue("upstream") != login.Upstream || h.upstream(login.Upstream) == nil {
 		return unknown(errors.New("the answer is for another upstream"))
 	}
 	return login, nil
@@ -72,27 +76,32 @@ func (h *Handler) takeLogin(w http.ResponseWriter, r *http.Request, state string
 // notText says that a character is not one of those that rand.Text makes.
 func notText(c rune) bool { return (c < 'A' || c > 'Z') && (c < '2' || c > '7') }
 
-// identify asks the upstream who has logged in.
-func (h *Handler) identify(r *http.Request, p oauth.Params, malformed *oauth.Error, login pendingLogin) (*upstream.Identity, *oauth.Error) {
+// identify asks the upstream who has logged in. admitted is false for somebody
+// whom its own settings keep out.
+func (h *Handler) identify(r *http.Request, p oauth.Params, malformed *oauth.Error, login pendingLogin) (who *upstream.Identity, admitted bool, e *oauth.Error) {
 	// An error counts whatever comes with it: Entra describes its own in lines.
 	if code := p.Get("error"); code != "" {
-		return nil, upstreamError(code, errors.New("the upstream answered with an error"))
+		return nil, false, upstreamError(code, errors.New("the upstream answered with an error"))
 	}
 	if malformed != nil {
-		return nil, upstreamError(oauth.CodeServerError, malformed)
+		return nil, false, upstreamError(oauth.CodeServerError, malformed)
 	}
 	code := p.Get("code")
 	if code == "" {
-		return nil, upstreamError(oauth.CodeServerError, errors.New("the upstream sent neither a code nor an error"))
+		return nil, false, upstreamError(oauth.CodeServerError, errors.New("the upstream sent neither a code nor an error"))
 	}
-	who, err := h.Upstream.Exchange(r.Context(), code, p.Get("iss"), login.Nonce, login.Verifier)
+	who, err := h.upstream(login.Upstream).Exchange(r.Context(), code, p.Get("iss"), login.Nonce, login.Verifier)
 	switch {
+	case err == nil:
+		return who, true, nil
+	case errors.Is(err, upstream.ErrNotAdmitted):
+		return who, false, nil
 	case errors.Is(err, upstream.ErrUnreachable):
-		return nil, loginUnavailable(err)
-	case err != nil:
-		return nil, &oauth.Error{Code: oauth.CodeServerError, Description: "the login at the identity provider failed", Cause: err}
+		return nil, false, loginUnavailable(err)
+	case errors.Is(err, upstream.ErrCredentials):
+		h.Log.ErrorContext(r.Context(), "the upstream refuses the gateway's client id or secret", "upstream", login.Upstream)
 	}
-	return who, nil
+	return nil, false, &oauth.Error{Code: oauth.CodeServerError, Description: "the login at the identity provider failed", Cause: err}
 }
 
 // upstreamError passes on what kind of no the upstream said, and none of its words.
@@ -106,17 +115,17 @@ func upstreamError(code string, cause error) *oauth.Error {
 	return &oauth.Error{Code: oauth.CodeServerError, Description: "the identity provider refused the login", Cause: cause}
 }
 
-// grant writes down what the user has approved, and sends the code.
-func (h *Handler) grant(w http.ResponseWriter, r *http.Request, req request, who *upstream.Identity) {
-	facts := []slog.Attr{
-		slog.String("client_id", req.ClientID), slog.String("upstream", h.Upstream.Name()), slog.String("subject", who.Subject),
-	}
-	rule, ok := h.Allowed(who.Claims)
+// grant writes down what the user has approved and may have, and sends the code.
+func (h *Handler) grant(w http.ResponseWriter, r *http.Request, login pendingLogin, who *upstream.Identity) {
+	req, user := login.Request, policy.User{Upstream: login.Upstream, Claims: who.Claims}
+	rule, ok := h.Allowed(user)
 	if !ok {
-		h.Audit.Record(r, audit.Denied, append(facts, slog.String("reason", "no access rule is true for this user"))...)
-		h.redirect(w, r, req, url.Values{
-			"error": {oauth.CodeAccessDenied}, "error_description": {"this user may not use this server"},
-		})
+		h.deny(w, r, login, who, "no access rule is true for this user")
+		return
+	}
+	scopes := h.MayHave(req.Scopes, user)
+	if scopes.Empty() && !oauth.Scopes(req.Scopes).Empty() {
+		h.deny(w, r, login, who, "the user may have none of the requested scopes")
 		return
 	}
 	proof, err := h.Clients.Proof(r.Context(), req.ClientID)
@@ -128,18 +137,37 @@ func (h *Handler) grant(w http.ResponseWriter, r *http.Request, req request, who
 	}
 	code, err := h.Grants.Create(r.Context(), grants.Approval{
 		Holder: grants.Holder{
-			ClientID: req.ClientID, Upstream: h.Upstream.Name(), Issuer: who.Issuer, Subject: who.Subject, Name: who.Name,
+			ClientID: req.ClientID, Upstream: login.Upstream, Issuer: who.Issuer, Subject: who.Subject, Name: who.Name,
 		},
-		Claims: who.Claims, Scopes: req.Scopes, Resource: req.Resource,
-		RedirectURI: req.RedirectURI, Challenge: req.Challenge, Proof: proof,
+		Claims: who.Claims, Tokens: who.Tokens, MaxAge: h.upstream(login.Upstream).MaxAge(),
+		Scopes: scopes, Resource: req.Resource, RedirectURI: req.RedirectURI, Challenge: req.Challenge,
+		Proof: proof,
 	})
 	if err != nil {
 		h.redirectError(w, r, req, h.notStored(r, err))
 		return
 	}
-	h.Audit.Record(r, audit.Approved, append(facts,
-		slog.String("scope", oauth.Scopes(req.Scopes).String()), slog.String("resource", req.Resource), slog.String("rule", rule))...)
+	h.Audit.Record(r, audit.Approved, append(facts(login, who),
+		slog.String("scope", scopes.String()), slog.String("resource", req.Resource), slog.String("rule", rule))...)
 	h.redirect(w, r, req, url.Values{"code": {code}})
+}
+
+func facts(login pendingLogin, who *upstream.Identity) []slog.Attr {
+	return []slog.Attr{
+		slog.String("client_id", login.Request.ClientID), slog.String("upstream", login.Upstream), slog.String("subject", who.Subject),
+	}
+}
+
+// deny tells somebody who has logged in that they may not go on, and as whom:
+// they may have another account. The client is answered when they leave the page.
+func (h *Handler) deny(w http.ResponseWriter, r *http.Request, login pendingLogin, who *upstream.Identity, reason string) {
+	h.Audit.Record(r, audit.Denied, append(facts(login, who), slog.String("reason", reason))...)
+	pages.WriteDenied(w, pages.Denied{
+		Name: who.Name, Upstream: h.upstream(login.Upstream).Title(), Resource: login.Request.Resource, Contact: h.Contact(),
+		Back: h.answer(login.Request, url.Values{
+			"error": {oauth.CodeAccessDenied}, "error_description": {"this user may not use this server"},
+		}),
+	})
 }
 
 // notStored is the answer to a grant that was not written: the store may take

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/audit"
@@ -58,8 +59,36 @@ func (h *Handler) askConsent(w http.ResponseWriter, r *http.Request, c *clients.
 		ClientName: c.Name, ClientURI: c.URI, ClientHost: c.Host(),
 		RedirectURI: req.RedirectURI, RedirectHost: redirectHost(req.RedirectURI),
 		Loopback: oauth.IsLoopbackURI(req.RedirectURI),
-		Resource: req.Resource, Upstream: h.Upstream.Name(), Scopes: h.describe(req.Scopes),
+		Resource: req.Resource, Scopes: h.describe(req.Scopes), Upstreams: h.choices(),
 	})
+}
+
+// approve is what a consent page's form says to go on. Behind it stands the
+// upstream that the person has chosen, if there are several.
+const approve = "approve"
+
+// choices are the buttons to go on with.
+func (h *Handler) choices() []pages.Choice {
+	if len(h.Upstreams) == 1 {
+		return []pages.Choice{{Decision: approve, Title: h.Upstreams[0].Title()}}
+	}
+	var choices []pages.Choice
+	for _, u := range h.Upstreams {
+		choices = append(choices, pages.Choice{Decision: approve + ":" + u.Name(), Title: u.Title()})
+	}
+	return choices
+}
+
+// chosen returns the upstream that a decision to go on names, or nil.
+func (h *Handler) chosen(decision string) Upstream {
+	if len(h.Upstreams) == 1 && decision == approve {
+		return h.Upstreams[0]
+	}
+	name, ok := strings.CutPrefix(decision, approve+":")
+	if !ok {
+		return nil
+	}
+	return h.upstream(name)
 }
 
 // redirectHost is what a person can judge of a redirect URI.
@@ -109,17 +138,19 @@ func (h *Handler) Consent(w http.ResponseWriter, r *http.Request) {
 		h.problem(w, r, oauth.InvalidRequest("redirect_uri is not registered for this client any more"), strangeRedirectPage)
 		return
 	}
-	if pending.decision != "approve" {
+	if pending.upstream == nil {
 		h.Audit.Record(r, audit.Denied, slog.String("client_id", req.ClientID), slog.String("reason", "the user said no"))
 		h.redirect(w, r, req, url.Values{"error": {oauth.CodeAccessDenied}, "error_description": {"the user said no"}})
 		return
 	}
-	h.startLogin(w, r, req)
+	h.startLogin(w, r, req, pending.upstream)
 }
 
+// answeredConsent is a request with where to log in; upstream is nil if the
+// person said no.
 type answeredConsent struct {
 	request  request
-	decision string
+	upstream Upstream
 }
 
 var errForeignForm = errors.New("the form was not sent from our own page in the same browser")
@@ -142,10 +173,11 @@ func (h *Handler) readConsent(r *http.Request) (answeredConsent, *oauth.Error) {
 		return answeredConsent{}, forbidden(errForeignForm)
 	}
 	decision := p.Get("decision")
-	if decision != "approve" && decision != "deny" {
-		return answeredConsent{}, oauth.InvalidRequest("decision must be approve or deny")
+	u := h.chosen(decision)
+	if u == nil && decision != "deny" {
+		return answeredConsent{}, oauth.InvalidRequest("decision must be deny, or name an upstream to approve with")
 	}
-	return answeredConsent{pending.Request, decision}, nil
+	return answeredConsent{pending.Request, u}, nil
 }
 
 func forbidden(cause error) *oauth.Error {
@@ -156,15 +188,15 @@ func forbidden(cause error) *oauth.Error {
 
 // startLogin sends the browser to the upstream. Only now, after approval, is
 // there a state that the callback will take.
-func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, req request) {
+func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, req request, u Upstream) {
 	now := h.Now()
 	login := pendingLogin{
-		Request: req, Upstream: h.Upstream.Name(), StartedAt: now.Unix(),
+		Request: req, Upstream: u.Name(), StartedAt: now.Unix(),
 		State: rand.Text(), Nonce: rand.Text(), Verifier: rand.Text() + rand.Text(),
 	}
-	target, err := h.Upstream.AuthURL(r.Context(), login.State, login.Nonce, login.Verifier)
+	target, err := u.AuthURL(r.Context(), login.State, login.Nonce, login.Verifier)
 	if err != nil {
-		h.Log.ErrorContext(r.Context(), "the upstream cannot be used", "upstream", h.Upstream.Name(), "error", err)
+		h.Log.ErrorContext(r.Context(), "the upstream cannot be used", "upstream", u.Name(), "error", err)
 		h.redirectError(w, r, req, loginUnavailable(err))
 		return
 	}

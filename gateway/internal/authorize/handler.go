@@ -22,6 +22,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/seal"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
+	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // Paths under the public URL.
@@ -55,6 +56,10 @@ type Grants interface {
 // Upstream logs users in.
 type Upstream interface {
 	Name() string
+	// Title is what people read of it.
+	Title() string
+	// MaxAge bounds grants whose users it cannot be asked about again; 0 does not.
+	MaxAge() time.Duration
 	AuthURL(ctx context.Context, state, nonce, verifier string) (string, error)
 	Exchange(ctx context.Context, code, iss, nonce, verifier string) (*upstream.Identity, error)
 }
@@ -74,13 +79,18 @@ type Options struct {
 	// Resources are those that can be asked for; the first is the default.
 	Resources []Resource
 	// Scopes returns those that can be granted, with what people read of them.
-	Scopes   func() []pages.Scope
-	Clients  Clients
-	Grants   Grants
-	Upstream Upstream
-	// Allowed applies the access rules to a user's claims; it returns the name
-	// of the rule that let them in.
-	Allowed func(claims map[string]any) (rule string, ok bool)
+	Scopes  func() []pages.Scope
+	Clients Clients
+	Grants  Grants
+	// Upstreams are those that the user chooses from. At least one.
+	Upstreams []Upstream
+	// Allowed applies the access rules to a user; it returns the name of the rule
+	// that let them in.
+	Allowed func(u policy.User) (rule string, ok bool)
+	// MayHave returns those of the scopes that a user may have.
+	MayHave func(scopes oauth.Scopes, u policy.User) oauth.Scopes
+	// Contact is whom those are to ask who are not let in, or "".
+	Contact func() string
 	Ring    *keys.Ring
 	Audit   *audit.Log
 	Log     *slog.Logger
@@ -103,6 +113,16 @@ func New(o Options) *Handler {
 	return &Handler{Options: o, cookies: newJar(o.PublicURL), consents: box("consent"), flows: box("flow")}
 }
 
+// upstream returns the upstream of this name, or nil.
+func (h *Handler) upstream(name string) Upstream {
+	for _, u := range h.Upstreams {
+		if u.Name() == name {
+			return u
+		}
+	}
+	return nil
+}
+
 // request is a checked authorization request.
 type request struct {
 	ClientID    string   `cbor:"1,keyasint"`
@@ -113,16 +133,21 @@ type request struct {
 	Resource    string   `cbor:"6,keyasint"`
 }
 
-// redirect answers the client at its redirect URI, with state and iss as RFC
-// 6749 section 4.1.2 and RFC 9207 have it.
+// redirect answers the client at its redirect URI.
 func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, req request, params url.Values) {
+	pages.SetHeaders(w.Header())
+	// 303: whatever this answers, the browser goes on with a GET.
+	http.Redirect(w, r, h.answer(req, params), http.StatusSeeOther)
+}
+
+// answer is the client's redirect URI with parameters, state and iss among them as
+// RFC 6749 section 4.1.2 and RFC 9207 have it.
+func (h *Handler) answer(req request, params url.Values) string {
 	if req.State != "" {
 		params.Set("state", req.State)
 	}
 	params.Set("iss", h.PublicURL)
-	pages.SetHeaders(w.Header())
-	// 303: whatever this answers, the browser goes on with a GET.
-	http.Redirect(w, r, oauth.RedirectWith(req.RedirectURI, params), http.StatusSeeOther)
+	return oauth.RedirectWith(req.RedirectURI, params)
 }
 
 // redirectError answers the client with an error.

@@ -10,10 +10,8 @@ import (
 	"net/url"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"golang.org/x/oauth2"
 )
 
 // IdP is an OpenID Connect provider that logs in, without a word, whoever the
@@ -35,8 +33,13 @@ type IdP struct {
 	breakRedirect func(url.Values)
 	breakToken    func(http.ResponseWriter) bool
 	breakIDToken  func(string) string
+	breakDocument func(map[string]any)
 	userInfo      func(claims map[string]any) map[string]any
+	renewing      func()
 	exchanges     int
+	renewals      int
+	keysAway      bool
+	sessions      map[string]*session
 	server        *httptest.Server
 }
 
@@ -45,6 +48,7 @@ type login struct {
 	nonce       string
 	challenge   string
 	redirectURI string
+	offline     bool
 }
 
 // NewIdP starts a provider that ends with the test. The first user is alice.
@@ -56,7 +60,7 @@ func NewIdP(t testing.TB, secrets *Secrets) *IdP {
 	}
 	p := &IdP{
 		ClientID: "vestibule", ClientSecret: secrets.Add("upstream client secret", rand.Text()),
-		key: key, log: secrets, codes: map[string]login{},
+		key: key, log: secrets, codes: map[string]login{}, sessions: map[string]*session{},
 	}
 	p.LoginAs("alice", nil)
 	mux := http.NewServeMux()
@@ -112,6 +116,12 @@ func (p *IdP) UserInfo(f func(claims map[string]any) map[string]any) {
 	p.set(func() { p.userInfo = f })
 }
 
+// BreakDocument changes the discovery documents to come.
+func (p *IdP) BreakDocument(f func(document map[string]any)) { p.set(func() { p.breakDocument = f }) }
+
+// KeysAway says whether the provider's keys are not to be had.
+func (p *IdP) KeysAway(away bool) { p.set(func() { p.keysAway = away }) }
+
 // Stop takes the provider off the network.
 func (p *IdP) Stop() { p.server.Close() }
 
@@ -133,6 +143,9 @@ func (p *IdP) discovery(w http.ResponseWriter, _ *http.Request) {
 	if p.userInfo != nil {
 		document["userinfo_endpoint"] = p.URL + "/userinfo"
 	}
+	if p.breakDocument != nil {
+		p.breakDocument(document)
+	}
 	writeJSON(w, document)
 }
 
@@ -143,6 +156,12 @@ func (p *IdP) userinfo(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (p *IdP) jwks(w http.ResponseWriter, _ *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.keysAway {
+		http.Error(w, "away", http.StatusBadGateway)
+		return
+	}
 	writeJSON(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: p.key.Public(), KeyID: "1", Algorithm: "ES256", Use: "sig"}}})
 }
 
@@ -155,52 +174,12 @@ func (p *IdP) authorize(w http.ResponseWriter, r *http.Request) {
 	code := p.log.Add("upstream code", rand.Text())
 	params := url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {p.URL}}
 	p.mu.Lock()
-	p.codes[code] = login{claims: p.user, nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), redirectURI: q.Get("redirect_uri")}
+	p.codes[code] = login{claims: p.user, nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), redirectURI: q.Get("redirect_uri"), offline: offline(q)}
 	if p.breakRedirect != nil {
 		p.breakRedirect(params)
 	}
 	p.mu.Unlock()
 	http.Redirect(w, r, q.Get("redirect_uri")+"?"+params.Encode(), http.StatusFound)
-}
-
-func (p *IdP) token(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.exchanges++
-	if p.breakToken != nil && p.breakToken(w) {
-		return
-	}
-	id, secret, _ := r.BasicAuth()
-	l, ok := p.codes[r.FormValue("code")]
-	delete(p.codes, r.FormValue("code"))
-	if !ok || id != p.ClientID || secret != p.ClientSecret || r.FormValue("redirect_uri") != l.redirectURI ||
-		oauth2.S256ChallengeFromVerifier(r.FormValue("code_verifier")) != l.challenge {
-		w.WriteHeader(http.StatusBadRequest)
-		writeJSON(w, map[string]string{"error": "invalid_grant"})
-		return
-	}
-	now := time.Now()
-	claims := map[string]any{
-		"iss": p.URL, "aud": p.ClientID, "nonce": l.nonce, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
-	}
-	for k, v := range l.claims {
-		claims[k] = v
-	}
-	if p.breakClaims != nil {
-		p.breakClaims(claims)
-	}
-	idToken, err := p.sign(claims)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	if p.breakIDToken != nil {
-		idToken = p.breakIDToken(idToken)
-	}
-	writeJSON(w, map[string]any{
-		"access_token": p.log.Add("upstream access token", rand.Text()), "token_type": "Bearer", "expires_in": 300,
-		"id_token": p.log.Add("id token", idToken),
-	})
 }
 
 func (p *IdP) sign(claims map[string]any) (string, error) {

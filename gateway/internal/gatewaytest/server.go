@@ -150,7 +150,9 @@ func Describe(t testing.TB, publicURL string, setup Setup) *Server {
 		},
 		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 30 * 86400, OutageToleranceSeconds: 600,
 		Upstreams: []config.Upstream{{Name: "corp", Type: config.UpstreamOIDC, OIDC: &config.OIDCUpstream{
-			IssuerURL: s.IdP.URL, ClientID: s.IdP.ClientID, ClientSecretFile: secretFile, Scopes: []string{"email"},
+			IssuerURL: s.IdP.URL, UpstreamClient: config.UpstreamClient{
+				ClientID: s.IdP.ClientID, ClientSecretFile: secretFile, Scopes: []string{"email"},
+			},
 		}}},
 	}
 	if setup.Configure != nil {

@@ -103,7 +103,7 @@ func (s *Service) permits(g *grant, p presented) error {
 		return tokens.ErrExpired
 	case g.Resource != p.resource:
 		return errors.New("it is for another resource")
-	case s.opts.UpstreamIssuer(g.Upstream) != g.Issuer:
+	case !s.opts.Upstreams.Serves(g.Upstream, g.Issuer):
 		return errors.New("its upstream is no longer configured")
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/tokens"
+	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // record is the only grant of the world, as the server reads it.
@@ -149,7 +150,7 @@ func TestNoTokenIsInTheStore(t *testing.T) {
 
 func TestWithoutClaimsAGrantWorksToo(t *testing.T) {
 	w := newWorld(t)
-	g := w.gateway(func(o *Options) { o.Allowed = func(claims map[string]any) bool { return len(claims) == 0 } })
+	g := w.gateway(func(o *Options) { o.Allowed = func(u policy.User) bool { return len(u.Claims) == 0 } })
 	first := g.redeem(g.login(func(a *Approval) { a.Claims, a.Scopes = nil, nil }))
 	second := g.refresh(first.RefreshToken)
 	if len(second.Scopes) != 0 {

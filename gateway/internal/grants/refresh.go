@@ -13,6 +13,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/records"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/tokens"
+	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // Refreshing is a token request with a refresh token.
@@ -42,31 +43,47 @@ var (
 //	(d) any other token of this grant ends it;
 //	(e) one that is newer than the record ends nothing: the store is behind.
 //
-// (c), (d) and every refusal are decided on the store itself. The error is an
-// *oauth.Error.
+// (c), (d) and every refusal are decided on the store itself. In (a) and (c) the
+// user's upstream is asked again first, if it can be and was not just now. The
+// error is an *oauth.Error.
 func (s *Service) Refresh(ctx context.Context, r Refreshing) (*Issued, error) {
 	now := s.opts.Now()
 	t, err := tokens.Parse(s.opts.Ring, tokens.Refresh, r.RefreshToken, now)
 	if err != nil {
 		return nil, oauth.InvalidGrant("the refresh token is not valid").Because(err)
 	}
-	var issued *Issued
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce) // never fails (crypto/rand)
-	err = s.table.Update(ctx, t.Record, func(g *grant) (records.Verdict, error) {
-		f := refresh{service: s, id: t.Record, grant: g, request: r, presented: t, now: now, nonce: nonce}
-		var verdict records.Verdict
-		var err error
-		issued, verdict, err = f.decide()
-		return verdict, err
-	})
+	f := refresh{service: s, id: t.Record, request: r, presented: t, now: now, nonce: nonce}
+	issued, err := f.renewing(ctx)
 	if err != nil {
 		return nil, protocolError(err)
 	}
 	return issued, nil
 }
 
-// refresh is one look at the grant.
+// update takes one look at the grant, and does what it decides on.
+func (f *refresh) update(ctx context.Context) (issued *Issued, err error) {
+	err = f.service.table.Update(ctx, f.id, func(g *grant) (records.Verdict, error) {
+		f.grant = g
+		changed, err := f.install()
+		if err != nil {
+			return records.Keep, err
+		}
+		var verdict records.Verdict
+		issued, verdict, err = f.decide()
+		if changed && verdict == records.Keep {
+			verdict = records.Write // whatever was decided: the upstream may take its old tokens back
+		}
+		return verdict, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return issued, nil
+}
+
+// refresh is one request. grant is what its last look at it saw.
 type refresh struct {
 	service   *Service
 	id        store.ID
@@ -75,6 +92,8 @@ type refresh struct {
 	presented tokens.Token
 	now       time.Time
 	nonce     []byte
+	// renewal is set once this request has asked the upstream.
+	renewal *renewal
 }
 
 func (f *refresh) decide() (*Issued, records.Verdict, error) {
@@ -150,7 +169,14 @@ func (f *refresh) rotate(wrappedDataKey []byte) (*Issued, records.Verdict, error
 	if err != nil {
 		return nil, records.Keep, err
 	}
-	scopes, verdict, err := f.evaluate(dataKey)
+	d, err := openData(f.id, dataKey, g.Data)
+	if err != nil {
+		return nil, records.Keep, err
+	}
+	if verdict, err := f.renewFirst(dataKey, d); err != nil {
+		return nil, verdict, err
+	}
+	scopes, verdict, err := f.evaluate(d)
 	if err != nil {
 		return nil, verdict, err
 	}
@@ -219,7 +245,11 @@ func (f *refresh) retell(newest, parent string) (*Issued, records.Verdict, error
 	if err != nil {
 		return nil, records.Keep, err
 	}
-	scopes, verdict, err := f.evaluate(dataKey)
+	d, err := openData(f.id, dataKey, g.Data)
+	if err != nil {
+		return nil, records.Keep, err
+	}
+	scopes, verdict, err := f.evaluate(d)
 	if err != nil {
 		return nil, verdict, err
 	}
@@ -243,29 +273,37 @@ func (f *refresh) retell(newest, parent string) (*Issued, records.Verdict, error
 	return issued, records.Write, nil
 }
 
+// ended is the answer to somebody who loses the grant.
+func ended(why string) error {
+	return oauth.InvalidGrant("the grant has ended").Because(errors.New(why))
+}
+
 // evaluate asks again whether the user may have this grant and what for. Who
 // may not any more loses it.
-func (f *refresh) evaluate(dataKey []byte) (oauth.Scopes, records.Verdict, error) {
+func (f *refresh) evaluate(d data) (oauth.Scopes, records.Verdict, error) {
 	g, opts := f.grant, f.service.opts
-	d, err := openData(f.id, dataKey, g.Data)
-	if err != nil {
-		return nil, records.Keep, err
+	user := policy.User{Upstream: g.Upstream, Claims: d.Claims}
+	if !opts.Upstreams.Serves(g.Upstream, g.Issuer) {
+		return nil, records.Remove, ended("its upstream is no longer configured")
 	}
-	if opts.UpstreamIssuer(g.Upstream) != g.Issuer {
-		return nil, records.Remove, oauth.InvalidGrant("the grant has ended").Because(errors.New("its upstream is no longer configured"))
+	if !opts.Allowed(user) {
+		return nil, records.Remove, ended("the user is no longer let in")
 	}
-	if !opts.Allowed(d.Claims) {
-		return nil, records.Remove, oauth.InvalidGrant("the grant has ended").Because(errors.New("the user is no longer let in"))
+	asked := oauth.Scopes(g.Scopes)
+	if f.request.Scopes != nil {
+		asked = f.request.Scopes
 	}
-	if f.request.Scopes == nil {
-		return f.service.configured(g.Scopes), records.Keep, nil
-	}
-	for _, scope := range f.request.Scopes {
+	for _, scope := range asked {
 		if !slices.Contains(g.Scopes, scope) {
 			return nil, records.Keep, oauth.InvalidScope("scope is wider than what was granted")
 		}
 	}
-	return f.service.configured(f.request.Scopes), records.Keep, nil
+	existing := f.service.configured(asked)
+	granted := opts.MayHave(existing, user)
+	if granted.Empty() && !existing.Empty() {
+		return nil, records.Keep, oauth.InvalidScope("the user may have none of the scopes any more")
+	}
+	return granted, records.Keep, nil
 }
 
 // configured narrows scopes to those that exist.

@@ -15,6 +15,8 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/records"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/tokens"
+	"vestibule.dev/vestibule/gateway/internal/upstream"
+	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // claimsDecoder gives claims the types that JSON gives them, which is what
@@ -35,6 +37,15 @@ type Clients interface {
 	Exists(ctx context.Context, clientID string) error
 }
 
+// Upstreams are what the service asks of the identity providers.
+type Upstreams interface {
+	// Serves says whether users of the issuer log in at the upstream of that name:
+	// never at one that is not, or no longer, configured.
+	Serves(name, issuer string) bool
+	// Renew asks an upstream that is configured again: see upstream.Upstream.
+	Renew(ctx context.Context, name string, t upstream.Tokens, was upstream.Identity) (*upstream.Renewed, error)
+}
+
 // Options are what the service needs.
 type Options struct {
 	Store     store.Store
@@ -47,11 +58,12 @@ type Options struct {
 	OutageTolerance time.Duration
 	AccessTokenTTL  time.Duration
 	RefreshTokenTTL time.Duration
-	// Allowed says whether a user may have a grant, by their claims.
-	Allowed func(claims map[string]any) bool
-	// UpstreamIssuer returns the issuer of an upstream, or "" for one that is
-	// not, or no longer, configured.
-	UpstreamIssuer func(name string) string
+	// Allowed says whether a user may have a grant.
+	Allowed func(u policy.User) bool
+	// MayHave returns those of the scopes that a user may have.
+	MayHave func(scopes oauth.Scopes, u policy.User) oauth.Scopes
+	// Upstreams are where users log in.
+	Upstreams Upstreams
 	// PublicURL, when set, is what older clients name in place of a resource:
 	// at the token endpoint it stands for the grant's, whichever that is.
 	PublicURL string
@@ -63,9 +75,10 @@ type Options struct {
 
 // Service makes, redeems, refreshes, checks and ends grants.
 type Service struct {
-	opts  Options
-	table *records.Table[grant]
-	dead  *deadTokens
+	opts    Options
+	table   *records.Table[grant]
+	dead    *deadTokens
+	changes changes
 }
 
 // New returns the service; its Observe must be fed by the store.
@@ -78,7 +91,10 @@ func New(opts Options) *Service {
 }
 
 // Observe takes a change in the store.
-func (s *Service) Observe(id store.ID, value []byte) { s.table.Observe(id, value) }
+func (s *Service) Observe(id store.ID, value []byte) {
+	s.table.Observe(id, value)
+	s.changes.tell(id)
+}
 
 // Unreadable says how many records do not open with the gateway's keys, and how
 // many there are in all.
@@ -100,6 +116,10 @@ type Approval struct {
 	Challenge []byte
 	// Proof is what the grant has to keep of its client, if anything.
 	Proof *clients.Proof
+	// Tokens are the upstream's, or nil if it cannot be asked again. Then MaxAge,
+	// if positive, bounds how long the grant lives.
+	Tokens *upstream.Tokens
+	MaxAge time.Duration
 }
 
 // Create writes a grant and returns the authorization code for it. It returns
@@ -112,22 +132,33 @@ func (s *Service) Create(ctx context.Context, a Approval) (authorizationCode str
 	now := s.opts.Now()
 	codeExpires := now.Add(CodeTTL)
 	authorizationCode = s.mint(tokens.Code, id, 0, codeExpires, tokens.NewSecret(), now)
+	g := &grant{
+		ClientID: a.ClientID, Upstream: a.Upstream, Issuer: a.Issuer, Subject: a.Subject, Name: a.Name,
+		Scopes: a.Scopes, Resource: a.Resource, Proof: a.Proof,
+		CreatedAt: now.Unix(), ExpiresAt: now.Add(s.lifetime(a)).Unix(),
+	}
+	d := data{Claims: a.Claims}
+	if a.Tokens != nil {
+		g.UpstreamGeneration, d.Upstream = 1, keepTokens(*a.Tokens, now)
+	}
 	dataKey := newDataKey()
-	sealed, err := sealData(id, dataKey, data{Claims: a.Claims})
-	if err != nil {
+	if g.Data, err = sealData(id, dataKey, d); err != nil {
 		return "", err
 	}
 	held, err := hold(id, authorizationCode, dataKey)
 	if err != nil {
 		return "", err
 	}
-	return authorizationCode, s.table.Create(ctx, id, &grant{
-		ClientID: a.ClientID, Upstream: a.Upstream, Issuer: a.Issuer, Subject: a.Subject, Name: a.Name,
-		Scopes: a.Scopes, Resource: a.Resource,
-		CreatedAt: now.Unix(), ExpiresAt: now.Add(s.opts.RefreshTokenTTL).Unix(),
-		Code: &code{heldToken: held, Challenge: a.Challenge, RedirectURI: a.RedirectURI, ExpiresAt: codeExpires.Unix()},
-		Data: sealed, Proof: a.Proof,
-	})
+	g.Code = &code{heldToken: held, Challenge: a.Challenge, RedirectURI: a.RedirectURI, ExpiresAt: codeExpires.Unix()}
+	return authorizationCode, s.table.Create(ctx, id, g)
+}
+
+// lifetime is how long a grant lives from login.
+func (s *Service) lifetime(a Approval) time.Duration {
+	if a.Tokens == nil && a.MaxAge > 0 {
+		return min(a.MaxAge, s.opts.RefreshTokenTTL)
+	}
+	return s.opts.RefreshTokenTTL
 }
 
 // ProofOf returns what the grant behind a code or token keeps of its client, or

@@ -1,9 +1,11 @@
 package grants
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,8 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/records/recordstest"
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/upstream"
+	"vestibule.dev/vestibule/gateway/policy"
 )
 
 const (
@@ -34,6 +38,21 @@ type world struct {
 	a, b     *gateway
 	issuers  map[string]string
 	rejected string // whose claims are not let in any more
+	// upstream answers when it is asked again.
+	upstream func(t upstream.Tokens, was upstream.Identity) (*upstream.Renewed, error)
+}
+
+// Serves makes the world the gateways' upstreams.
+func (w *world) Serves(name, issuer string) bool { return w.issuers[name] == issuer }
+
+func (w *world) Renew(_ context.Context, _ string, t upstream.Tokens, was upstream.Identity) (*upstream.Renewed, error) {
+	return w.upstream(t, was)
+}
+
+// mayHave lets those write who are in the group ops.
+func (w *world) mayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes {
+	groups, _ := u.Claims["groups"].([]any)
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return s == "write" && !slices.Contains(groups, any("ops")) })
 }
 
 func newWorld(t testing.TB) *world {
@@ -70,10 +89,11 @@ func (w *world) gateway(with ...func(*Options)) *gateway {
 	opts := Options{
 		Store: g.view, Ring: w.ring, ServerUID: "uid", Clients: g.clients, FreshFor: 90 * time.Second,
 		OutageTolerance: 10 * time.Minute, AccessTokenTTL: time.Hour, RefreshTokenTTL: 30 * 24 * time.Hour,
-		Allowed:        func(claims map[string]any) bool { return w.rejected == "" || claims["email"] != w.rejected },
-		UpstreamIssuer: func(name string) string { return w.issuers[name] },
-		Scopes:         func() oauth.Scopes { return oauth.Scopes{"read", "write", "admin"} },
-		Now:            w.clock.Now, Log: log,
+		Allowed:   func(u policy.User) bool { return w.rejected == "" || u.Claims["email"] != w.rejected },
+		MayHave:   w.mayHave,
+		Upstreams: w,
+		Scopes:    func() oauth.Scopes { return oauth.Scopes{"read", "write", "admin"} },
+		Now:       w.clock.Now, Log: log,
 	}
 	for _, change := range with {
 		change(&opts)

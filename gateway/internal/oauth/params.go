@@ -14,6 +14,7 @@ import (
 const (
 	MaxForm      = 64 << 10 // a form body or a query
 	MaxState     = 1 << 10  // state, which comes back in a cookie
+	MaxCode      = 8 << 10  // code, which upstreams choose: Entra's grow with what is asked for
 	MaxAssertion = 8 << 10  // a signed JWT
 	MaxParam     = 2 << 10  // any other parameter
 )
@@ -115,6 +116,8 @@ func tooLong(name, v string) bool {
 		return len(v) > MaxState
 	case "client_assertion":
 		return len(v) > MaxAssertion
+	case "code":
+		return len(v) > MaxCode
 	case "request": // our own sealed request, which holds several parameters
 		return len(v) > MaxForm
 	}

@@ -41,6 +41,11 @@ func IsScopeToken(s string) bool {
 	})
 }
 
+// Empty says whether there is nothing in it that could be done.
+func (s Scopes) Empty() bool {
+	return !slices.ContainsFunc(s, func(scope string) bool { return scope != ScopeOfflineAccess })
+}
+
 // String is the space-separated list.
 func (s Scopes) String() string { return strings.Join(s, " ") }
 

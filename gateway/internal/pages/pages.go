@@ -49,10 +49,16 @@ type Consent struct {
 	RedirectHost string
 	// Loopback says that the answer goes to a program on this machine.
 	Loopback bool
-	// Resource is the URL of the MCP server, and Upstream who asks for the password.
-	Resource, Upstream string
-	Scopes             []Scope
+	// Resource is the URL of the MCP server.
+	Resource string
+	Scopes   []Scope
+	// Upstreams are where the person may log in. At least one.
+	Upstreams []Choice
 }
+
+// Choice is a button to go on with: what the form says then, and what people
+// read of who asks for the password.
+type Choice struct{ Decision, Title string }
 
 // Scope is one thing that the client may do.
 type Scope struct{ Name, Description string }
@@ -76,6 +82,28 @@ type Problem struct {
 // WriteProblem answers with a page that says what is wrong and what to do.
 func WriteProblem(w http.ResponseWriter, status int, p Problem) {
 	write(w, status, "problem.html", p)
+}
+
+// Denied is the page for somebody who has logged in and may not go on.
+type Denied struct {
+	// Name is as whom they are logged in, and Upstream what people read of where.
+	Name, Upstream string
+	// Resource is the URL of the MCP server.
+	Resource string
+	// Contact is whom to ask, or "".
+	Contact string
+	// Back is the client's redirect URI, which it has registered, with an error.
+	Back string
+}
+
+// WriteDenied answers with a page that says so. Its link back may have any scheme
+// that a client may register.
+func WriteDenied(w http.ResponseWriter, d Denied) {
+	d.Name = Clean(d.Name)
+	write(w, http.StatusForbidden, "denied.html", struct {
+		Denied
+		Link template.URL
+	}{d, template.URL(d.Back)}) //nolint:gosec // oauth.CheckRedirectURI lets no scheme through that runs anything
 }
 
 func write(w http.ResponseWriter, status int, name string, data any) {

@@ -24,7 +24,7 @@ func some() Consent {
 	return Consent{
 		Action: "/consent", Request: "sealed-request", ClientName: "Weather App", ClientURI: "https://app.example.com",
 		RedirectURI: "http://127.0.0.1:7000/callback?a=b&c=d", RedirectHost: "127.0.0.1:7000", Loopback: true,
-		Resource: "https://weather.example.com/mcp", Upstream: "idp.example.com",
+		Resource: "https://weather.example.com/mcp", Upstreams: []Choice{{"approve", "idp.example.com"}},
 		Scopes: []Scope{{"weather:read", "Read the forecast"}, {"offline_access", ""}},
 	}
 }
@@ -72,10 +72,15 @@ func TestNothingThatAStrangerChoseIsMarkup(t *testing.T) {
 	c := some()
 	c.ClientName, c.ClientURI, c.RedirectURI, c.RedirectHost, c.Request, c.Resource, c.ClientHost = hostile, hostile, hostile, hostile, hostile, hostile, hostile
 	c.Scopes = []Scope{{hostile, hostile}, {hostile, ""}}
+	c.Upstreams = []Choice{{"approve:" + hostile, hostile}, {"approve:" + hostile, hostile}}
 	header, page := consent(t, c)
+	denied := httptest.NewRecorder()
+	WriteDenied(denied, Denied{
+		Name: hostile, Upstream: hostile, Resource: hostile, Contact: hostile, Back: "https://app.example.com/cb?a=" + hostile,
+	})
 	w := httptest.NewRecorder()
 	WriteProblem(w, http.StatusBadRequest, Problem{Title: hostile, Text: hostile, Advice: hostile})
-	for _, html := range []string{page, w.Body.String()} {
+	for _, html := range []string{page, w.Body.String(), denied.Body.String()} {
 		for _, never := range []string{"<script", "<img", `"">`, `="x" onerror`} {
 			if strings.Contains(html, never) {
 				t.Errorf("the page holds %s", never)
@@ -86,6 +91,48 @@ func TestNothingThatAStrangerChoseIsMarkup(t *testing.T) {
 		if strings.Contains(strings.Join(values, ""), "script>") {
 			t.Errorf("%s: %v", name, values)
 		}
+	}
+}
+
+func TestUpstreamsToChooseFrom(t *testing.T) {
+	c := some()
+	c.Upstreams = []Choice{{"approve:corp", "Example Corp"}, {"approve:github", "GitHub"}}
+	_, page := consent(t, c)
+	for _, want := range []string{
+		`name="decision" value="approve:corp">Continue with Example Corp</button>`, `value="approve:github">Continue with GitHub</button>`,
+		`name="decision" value="deny"`, "Your account may be given less",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not hold %q", want)
+		}
+	}
+	if strings.Contains(page, `value="approve"`) {
+		t.Error("there is a button without an upstream")
+	}
+}
+
+func TestDeniedSaysAsWhomAndLeadsBack(t *testing.T) {
+	d := Denied{
+		Name: "mallory\u202e@example.com", Upstream: "Example Corp", Resource: "https://weather.example.com/mcp", Contact: "it@example.com",
+		Back: "cursor://anysphere.cursor/cb?error=access_denied&state=s",
+	}
+	w := httptest.NewRecorder()
+	WriteDenied(w, d)
+	if w.Code != http.StatusForbidden || w.Header().Get("Referrer-Policy") != "no-referrer" || w.Header().Get("Location") != "" {
+		t.Errorf("the answer is %d %v", w.Code, w.Header())
+	}
+	for _, want := range []string{
+		"<strong>mallory@example.com</strong> at Example Corp", "https://weather.example.com/mcp", "it@example.com",
+		`<a href="cursor://anysphere.cursor/cb?error=access_denied&amp;state=s">`,
+	} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("the page does not hold %q:\n%s", want, w.Body)
+		}
+	}
+	w = httptest.NewRecorder()
+	d.Contact = ""
+	if WriteDenied(w, d); strings.Contains(w.Body.String(), "Whom to ask") {
+		t.Error("the page names nobody to ask, and says so")
 	}
 }
 

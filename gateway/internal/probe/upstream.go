@@ -16,7 +16,12 @@ func Upstream(u *upstream.Upstream) func(context.Context) (string, *report.Failu
 	return func(ctx context.Context) (string, *report.Failure) {
 		switch err := u.Check(ctx); {
 		case err == nil:
-			return "discovery answers with the issuer " + u.Issuer(), nil
+			return u.Issuer() + " answers", nil
+		case errors.Is(err, upstream.ErrCredentials):
+			return "", &report.Failure{
+				Reason:  config.ReasonUpstreamCredentials,
+				Message: fmt.Sprintf("%s refuses the gateway's client id or secret", u.Issuer()),
+			}
 		case errors.Is(err, upstream.ErrIssuerDiffers):
 			return "", &report.Failure{
 				Reason:  config.ReasonUpstreamIssuerDiffers,

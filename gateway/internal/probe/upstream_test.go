@@ -43,14 +43,14 @@ func TestUpstream(t *testing.T) {
 		config config.OIDCUpstream
 		reason string
 	}{
-		"good":             {config.OIDCUpstream{IssuerURL: good.URL, CABundleFile: ca}, ""},
+		"good":             {config.OIDCUpstream{IssuerURL: good.URL, UpstreamClient: config.UpstreamClient{CABundleFile: ca}}, ""},
 		"without its CA":   {config.OIDCUpstream{IssuerURL: good.URL}, config.ReasonUpstreamUntrusted},
-		"another issuer":   {config.OIDCUpstream{IssuerURL: other.URL, CABundleFile: ca}, config.ReasonUpstreamIssuerDiffers},
-		"a trailing slash": {config.OIDCUpstream{IssuerURL: good.URL + "/", CABundleFile: ca}, config.ReasonUpstreamIssuerDiffers},
+		"another issuer":   {config.OIDCUpstream{IssuerURL: other.URL, UpstreamClient: config.UpstreamClient{CABundleFile: ca}}, config.ReasonUpstreamIssuerDiffers},
+		"a trailing slash": {config.OIDCUpstream{IssuerURL: good.URL + "/", UpstreamClient: config.UpstreamClient{CABundleFile: ca}}, config.ReasonUpstreamIssuerDiffers},
 		"gone":             {config.OIDCUpstream{IssuerURL: gone.URL}, config.ReasonUpstreamUnreachable},
-		"no secret file":   {config.OIDCUpstream{IssuerURL: good.URL, ClientSecretFile: "/nowhere"}, config.ReasonUpstreamFiles},
-		"no CA file":       {config.OIDCUpstream{IssuerURL: good.URL, CABundleFile: "/nowhere"}, config.ReasonUpstreamFiles},
-		"not a CA":         {config.OIDCUpstream{IssuerURL: good.URL, CABundleFile: os.Args[0]}, config.ReasonUpstreamFiles},
+		"no secret file":   {config.OIDCUpstream{IssuerURL: good.URL, UpstreamClient: config.UpstreamClient{ClientSecretFile: "/nowhere"}}, config.ReasonUpstreamFiles},
+		"no CA file":       {config.OIDCUpstream{IssuerURL: good.URL, UpstreamClient: config.UpstreamClient{CABundleFile: "/nowhere"}}, config.ReasonUpstreamFiles},
+		"not a CA":         {config.OIDCUpstream{IssuerURL: good.URL, UpstreamClient: config.UpstreamClient{CABundleFile: os.Args[0]}}, config.ReasonUpstreamFiles},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.config.ClientID = "id"

@@ -22,7 +22,7 @@ func TestNoErrorQuotesAnAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := httptest.NewServer(answer)
 			defer s.Close()
-			u := New(config.Upstream{Name: "corp", OIDC: &config.OIDCUpstream{IssuerURL: s.URL, ClientID: "id"}}, s.URL+"/callback", time.Now)
+			u := New(config.Upstream{Name: "corp", OIDC: &config.OIDCUpstream{IssuerURL: s.URL, UpstreamClient: config.UpstreamClient{ClientID: "id"}}}, s.URL+"/callback", time.Now)
 			_, urlErr := u.AuthURL(t.Context(), "state", "nonce", "verifier")
 			for _, err := range []error{urlErr, u.Check(t.Context())} {
 				if !errors.Is(err, ErrUnreachable) || strings.Contains(err.Error(), canary) {

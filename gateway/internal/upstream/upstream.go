@@ -1,25 +1,18 @@
 // Package upstream logs users in at the identity providers that the platform
-// team has configured. It uses the relying party of zitadel/oidc as functions
-// only: state, nonce and code verifier are the flow's own, so that several
-// logins in one browser, and several replicas, do not get in each other's way.
+// team has configured, and asks these again whether a user is still who they
+// were. It uses zitadel/oidc as functions only: state, nonce and code verifier
+// are the flow's own, so that several logins in one browser, and several
+// replicas, do not get in each other's way.
 package upstream
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/zitadel/oidc/v3/pkg/client"
-	"github.com/zitadel/oidc/v3/pkg/client/rp"
-	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"golang.org/x/oauth2"
 
 	"vestibule.dev/vestibule/gateway/config"
@@ -29,36 +22,34 @@ const (
 	// rebuildAfter is how long a provider's endpoints and keys are believed: a
 	// key that it has withdrawn is refused after that.
 	rebuildAfter = 10 * time.Minute
-	// callTimeout bounds each call to a provider.
+	// doubtAfter is how old what is known of a provider must be, before an answer
+	// that does not fit makes us look again: answers can be made not to fit.
+	doubtAfter = 30 * time.Second
+	// callTimeout bounds all calls to a provider that one step makes.
 	callTimeout = 10 * time.Second
 	// clockSkew is how far a provider's clock may be ahead of or behind ours.
 	clockSkew = 30 * time.Second
 )
 
-var (
-	// ErrUnreachable says that the upstream did not answer, or not with a
-	// discovery document: nothing is known about the user.
-	ErrUnreachable = errors.New("the upstream cannot be reached")
-	// ErrRefused says that the upstream's answer is not one to believe.
-	ErrRefused = errors.New("the upstream's answer is refused")
-)
-
 // Upstream is one identity provider. It is discovered when it is first needed,
 // and again from time to time.
 type Upstream struct {
-	name        string
-	config      config.OIDCUpstream
+	config      config.Upstream
 	redirectURI string
 	now         func() time.Time
 
 	mu       sync.Mutex
 	provider *provider
+	// refused is the client secret that the token endpoint refused last, or nil.
+	refused *string
 }
 
-// provider is what one discovery has found.
+// provider is what is known of the identity provider for now.
 type provider struct {
-	rp        rp.RelyingParty
-	expiresAt time.Time
+	*client
+	oauth oauth2.Config
+	oidc  *oidcProvider // nil for GitHub
+	at    time.Time
 }
 
 // Identity is who has logged in.
@@ -66,28 +57,54 @@ type Identity struct {
 	Issuer, Subject string
 	// Name is for people to read.
 	Name string
-	// Claims are those of the id token and of userinfo. email is among them
-	// only if the upstream has verified it.
+	// Claims are what the upstream says of the user. email is among them only if
+	// the upstream has verified it.
 	Claims map[string]any
+	// Tokens are nil unless the upstream can be asked again.
+	Tokens *Tokens
+}
+
+// Tokens are what an upstream has given for a user.
+type Tokens struct {
+	Access, Refresh string
+	// Expires is when Access does; zero if the upstream does not say.
+	Expires time.Time
+	// Nonce is that of the login, which an id token may still have later.
+	Nonce string
 }
 
 // New returns an upstream whose answers come to redirectURI. It does not call it yet.
 func New(c config.Upstream, redirectURI string, now func() time.Time) *Upstream {
-	return &Upstream{name: c.Name, config: *c.OIDC, redirectURI: redirectURI, now: now}
+	return &Upstream{config: c, redirectURI: redirectURI, now: now}
 }
 
 // Name is the upstream's name in the spec.
-func (u *Upstream) Name() string { return u.name }
+func (u *Upstream) Name() string { return u.config.Name }
+
+// Title is what people read of the upstream.
+func (u *Upstream) Title() string { return u.config.Title() }
 
 // Issuer is the issuer that the upstream is configured with.
-func (u *Upstream) Issuer() string { return u.config.IssuerURL }
+func (u *Upstream) Issuer() string { return u.config.Issuer() }
+
+// MaxAge is how long a grant lives whose user cannot be asked about again; 0
+// for no bound.
+func (u *Upstream) MaxAge() time.Duration { return u.config.MaxAge() }
+
+// Serves says whether users of this issuer log in here.
+func (u *Upstream) Serves(issuer string) bool {
+	if o := u.config.OIDC; o != nil && len(o.Issuers) > 0 {
+		return slices.Contains(o.Issuers, issuer)
+	}
+	return issuer == u.Issuer()
+}
 
 // get returns the provider, discovering it if it is unknown or old. The secret
 // and the CA bundle are read anew each time, so that a change needs no restart.
 func (u *Upstream) get(ctx context.Context) (*provider, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.provider != nil && u.now().Before(u.provider.expiresAt) {
+	if u.provider != nil && u.now().Before(u.provider.at.Add(rebuildAfter)) {
 		return u.provider, nil
 	}
 	p, err := u.discover(ctx)
@@ -98,8 +115,7 @@ func (u *Upstream) get(ctx context.Context) (*provider, error) {
 	return p, nil
 }
 
-// forget makes the next call discover again, for an upstream that has changed
-// its keys or its mind.
+// forget makes the next call discover again.
 func (u *Upstream) forget(p *provider) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -108,74 +124,28 @@ func (u *Upstream) forget(p *provider) {
 	}
 }
 
+// doubt makes the next call discover again if an answer does not fit to what is
+// known, for an upstream that has changed its keys.
+func (u *Upstream) doubt(p *provider, err error) {
+	if errors.Is(err, ErrRefused) && u.now().Sub(p.at) >= doubtAfter {
+		u.forget(p)
+	}
+}
+
 func (u *Upstream) discover(ctx context.Context) (*provider, error) {
-	httpClient, err := u.httpClient()
+	c, err := newClient(u.config.Client())
 	if err != nil {
 		return nil, err
 	}
-	secret, err := readSecret(u.config.ClientSecretFile)
-	if err != nil {
-		return nil, err
+	p := &provider{client: c, at: u.now()}
+	p.oauth = oauth2.Config{
+		ClientID: u.config.Client().ClientID, ClientSecret: c.secret, RedirectURL: u.redirectURI, Scopes: u.config.Client().Scopes,
 	}
-	document, err := client.Discover(ctx, u.config.IssuerURL, httpClient)
-	if err != nil {
-		return nil, fmt.Errorf("discovery: %w", err)
+	if g := u.config.GitHub; g != nil {
+		p.oauth.Endpoint = githubEndpoint(g)
+		return p, nil
 	}
-	scopes := append([]string{oidc.ScopeOpenID}, u.config.Scopes...)
-	party, err := rp.NewRelyingPartyOIDC(ctx, u.config.IssuerURL, u.config.ClientID, secret, u.redirectURI, scopes,
-		rp.WithHTTPClient(httpClient),
-		rp.WithAuthStyle(authStyle(document, secret)),
-		rp.WithSigningAlgsFromDiscovery(),
-		rp.WithVerifierOpts(rp.WithIssuedAtOffset(clockSkew), rp.WithNonce(nonceFrom)),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("discovery: %w", err)
-	}
-	return &provider{rp: party, expiresAt: u.now().Add(rebuildAfter)}, nil
-}
-
-func (u *Upstream) httpClient() (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is one
-	if u.config.CABundleFile != "" {
-		pem, err := os.ReadFile(u.config.CABundleFile)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrFiles, err)
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%w: the CA bundle holds no certificate", ErrFiles)
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	}
-	return &http.Client{Transport: transport, Timeout: callTimeout}, nil
-}
-
-func readSecret(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrFiles, err)
-	}
-	return strings.TrimRight(string(b), "\r\n"), nil
-}
-
-// authStyle is chosen here because a library that tries both sends a failing
-// exchange twice.
-func authStyle(d *oidc.DiscoveryConfiguration, secret string) oauth2.AuthStyle {
-	methods := d.TokenEndpointAuthMethodsSupported
-	if secret == "" || len(methods) > 0 && !slices.Contains(methods, oidc.AuthMethodBasic) {
-		return oauth2.AuthStyleInParams
-	}
-	return oauth2.AuthStyleInHeader // the default of OpenID Connect Discovery section 3
-}
-
-type nonceKey struct{}
-
-func nonceFrom(ctx context.Context) string {
-	nonce, _ := ctx.Value(nonceKey{}).(string)
-	return nonce
+	return p, u.discoverOIDC(ctx, p)
 }
 
 // own returns a context that ends by itself, and not with the request: the
@@ -192,14 +162,19 @@ func (u *Upstream) AuthURL(ctx context.Context, state, nonce, verifier string) (
 	if err != nil {
 		return "", err
 	}
-	return rp.AuthURL(state, p.rp,
-		rp.WithCodeChallenge(oauth2.S256ChallengeFromVerifier(verifier)),
-		rp.AuthURLOpt(rp.WithURLParam("nonce", nonce)),
-	), nil
+	params := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(verifier)}
+	if o := u.config.OIDC; o != nil {
+		params = append(params, oauth2.SetAuthURLParam("nonce", nonce))
+		for name, value := range o.AuthorizeParams {
+			params = append(params, oauth2.SetAuthURLParam(name, value))
+		}
+	}
+	return p.oauth.AuthCodeURL(state, params...), nil
 }
 
 // Exchange turns the upstream's code into the user's identity. iss is what came
-// with the code, or "". It returns ErrUnreachable or ErrRefused.
+// with the code, or "". It returns ErrUnreachable, ErrRefused or ErrCredentials,
+// or ErrNotAdmitted with the identity of who may not log in here.
 func (u *Upstream) Exchange(ctx context.Context, code, iss, nonce, verifier string) (*Identity, error) {
 	ctx, cancel := own(ctx)
 	defer cancel()
@@ -207,99 +182,125 @@ func (u *Upstream) Exchange(ctx context.Context, code, iss, nonce, verifier stri
 	if err != nil {
 		return nil, err
 	}
-	if iss != "" && iss != p.rp.Issuer() {
-		return nil, fmt.Errorf("%w: it came from another issuer", ErrRefused) // RFC 9207 section 2.4
+	if err := u.checkIss(p, iss); err != nil {
+		return nil, err
 	}
-	ctx = context.WithValue(ctx, nonceKey{}, nonce)
-	t, err := rp.CodeExchange[*oidc.IDTokenClaims](ctx, code, p.rp, rp.WithCodeVerifier(verifier))
+	t, p, err := u.token(ctx, p, func(ctx context.Context, p *provider) (*oauth2.Token, error) {
+		return p.oauth.Exchange(ctx, code, oauth2.VerifierOption(verifier))
+	})
 	if err != nil {
-		u.forget(p)
-		return nil, classify(err)
+		return nil, err
 	}
-	return u.identify(ctx, p, t)
+	who, err := u.identify(ctx, p, t, before{nonce: nonce})
+	if err != nil {
+		u.doubt(p, err)
+		return who, err
+	}
+	if u.config.RenewTokens && t.RefreshToken != "" {
+		who.Tokens = &Tokens{Access: t.AccessToken, Refresh: t.RefreshToken, Expires: t.Expiry, Nonce: nonce}
+	}
+	return who, nil
 }
 
-// classify tells an upstream that is down from one that said no. The text of
-// its answer stays out of the error: it is not ours to log.
-func classify(err error) error {
-	if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		if e.Response != nil && e.Response.StatusCode >= http.StatusInternalServerError {
-			return fmt.Errorf("%w: status %d at its token endpoint", ErrUnreachable, e.Response.StatusCode)
-		}
-		return fmt.Errorf("%w: %s at its token endpoint", ErrRefused, errorCode(e.ErrorCode))
+// checkIss refuses a code that came from another server, or that does not say
+// where it comes from though it could (RFC 9207 section 2.4).
+func (u *Upstream) checkIss(p *provider, iss string) error {
+	switch {
+	case iss == "" && p.oidc != nil && p.oidc.sendsIss:
+		return fmt.Errorf("%w: it does not say which issuer it comes from", ErrRefused)
+	case iss == "", iss == u.Issuer(), u.Serves(iss), u.config.GitHub != nil && iss == githubIss(u.config.GitHub):
+		return nil
 	}
-	if e, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](err); ok {
-		return fmt.Errorf("%w: %s", ErrUnreachable, netText(e))
-	}
-	return fmt.Errorf("%w: %s", ErrRefused, known(err))
+	return fmt.Errorf("%w: it came from another issuer", ErrRefused)
 }
 
-// known says which rule of OpenID Connect an answer breaks, without its words.
-func known(err error) string {
-	for _, rule := range []error{
-		oidc.ErrIssuerInvalid, oidc.ErrSubjectMissing, oidc.ErrAudience, oidc.ErrAzpMissing, oidc.ErrAzpInvalid,
-		oidc.ErrSignatureMissing, oidc.ErrSignatureMultiple, oidc.ErrSignatureUnsupportedAlg,
-		oidc.ErrSignatureInvalidPayload, oidc.ErrSignatureInvalid, oidc.ErrExpired, oidc.ErrIatMissing,
-		oidc.ErrIatInFuture, oidc.ErrIatToOld, oidc.ErrNonceInvalid, oidc.ErrAtHash, rp.ErrUserInfoSubNotMatching,
-	} {
-		if errors.Is(err, rule) {
-			return rule.Error()
-		}
-	}
-	return "its answer is not what OpenID Connect has"
+// Renewed is what came of asking an upstream again.
+type Renewed struct {
+	// Tokens are in place of those that it was asked with.
+	Tokens Tokens
+	// Identity is nil if the claims could not be read: the error says why.
+	Identity *Identity
 }
 
-// errorCode returns a code as RFC 6749 allows it, so that nothing else of a
-// stranger's answer gets into a log.
-func errorCode(s string) string {
-	if s == "" || len(s) > 64 || strings.ContainsFunc(s, func(c rune) bool { return c != '_' && (c < 'a' || c > 'z') }) {
-		return "an error"
+// Renew asks the upstream for new tokens of a user, and for what it says of them
+// now; was is what it said before. It returns ErrEnded, ErrUnreachable,
+// ErrRefused, ErrCredentials, ErrOtherUser or ErrNotAdmitted. With an error too,
+// Renewed is not nil if the upstream has given new tokens: it may take back the
+// old ones.
+func (u *Upstream) Renew(ctx context.Context, t Tokens, was Identity) (*Renewed, error) {
+	ctx, cancel := own(ctx)
+	defer cancel()
+	p, err := u.get(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return s
+	fresh, p, err := u.token(ctx, p, func(ctx context.Context, p *provider) (*oauth2.Token, error) {
+		return p.oauth.TokenSource(ctx, &oauth2.Token{RefreshToken: t.Refresh}).Token()
+	})
+	if err != nil {
+		return nil, err
+	}
+	renewed := &Renewed{Tokens: Tokens{Access: fresh.AccessToken, Refresh: fresh.RefreshToken, Expires: fresh.Expiry, Nonce: t.Nonce}}
+	who, err := u.identify(ctx, p, fresh, before{nonce: t.Nonce, identity: &was})
+	if err != nil {
+		u.doubt(p, err)
+		return renewed, err
+	}
+	if who.Issuer != was.Issuer || who.Subject != was.Subject {
+		return renewed, ErrOtherUser
+	}
+	renewed.Identity = who
+	return renewed, nil
 }
 
-func (u *Upstream) identify(ctx context.Context, p *provider, t *oidc.Tokens[*oidc.IDTokenClaims]) (*Identity, error) {
-	idToken := t.IDTokenClaims
-	claims := map[string]any{}
-	for name, value := range idToken.Claims {
-		claims[name] = value
-	}
-	if p.rp.UserinfoEndpoint() != "" {
-		info, err := rp.Userinfo[*oidc.UserInfo](ctx, t.AccessToken, t.TokenType, idToken.Subject, p.rp)
-		if errors.Is(err, rp.ErrUserInfoSubNotMatching) {
-			return nil, classify(err)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: no answer from its userinfo endpoint: %s", ErrUnreachable, netText(err))
-		}
-		if _, ok := info.Claims["email"]; ok {
-			// One source says both, or the id token's word would vouch for userinfo's address.
-			delete(claims, "email_verified")
-		}
-		for name, value := range info.Claims {
-			claims[name] = value
-		}
-	}
-	if claims["email_verified"] == "true" {
-		claims["email_verified"] = true // as some providers write it
-	}
-	if claims["email_verified"] != true {
-		delete(claims, "email")
-	}
-	for _, name := range []string{"nonce", "at_hash", "c_hash", "sid"} {
-		delete(claims, name)
-	}
-	return &Identity{Issuer: idToken.Issuer, Subject: idToken.Subject, Name: displayName(claims, idToken.Subject), Claims: claims}, nil
+// before is what is known when an upstream's token is read: the nonce of the
+// login and, if that is over, who it was.
+type before struct {
+	nonce    string
+	identity *Identity
 }
 
-func displayName(claims map[string]any, subject string) string {
-	for _, name := range []string{"email", "preferred_username", "name"} {
-		if s, _ := claims[name].(string); s != "" && len(s) <= 256 {
-			return s
-		}
+func (u *Upstream) identify(ctx context.Context, p *provider, t *oauth2.Token, b before) (*Identity, error) {
+	if g := u.config.GitHub; g != nil {
+		return u.identifyGitHub(ctx, p, t)
 	}
-	return subject
+	return u.identifyOIDC(ctx, p, t, b)
+}
+
+// token calls the token endpoint. If that refuses the client's secret, and there
+// is another one by now, it is called once more.
+func (u *Upstream) token(ctx context.Context, p *provider, call func(context.Context, *provider) (*oauth2.Token, error)) (*oauth2.Token, *provider, error) {
+	t, err := call(context.WithValue(ctx, oauth2.HTTPClient, p.http), p)
+	if err != nil {
+		err = classify(err)
+	}
+	if !errors.Is(err, ErrCredentials) {
+		if err == nil {
+			u.setRefused(nil)
+		}
+		return t, p, err
+	}
+	u.setRefused(&p.secret)
+	if secret, readErr := readSecret(u.config.Client().ClientSecretFile); readErr != nil || secret == p.secret {
+		return nil, p, err
+	}
+	u.forget(p)
+	if p, err = u.get(ctx); err != nil {
+		return nil, p, err
+	}
+	if t, err = call(context.WithValue(ctx, oauth2.HTTPClient, p.http), p); err != nil {
+		err = classify(err)
+	}
+	if errors.Is(err, ErrCredentials) {
+		u.setRefused(&p.secret)
+	} else if err == nil {
+		u.setRefused(nil)
+	}
+	return t, p, err
+}
+
+func (u *Upstream) setRefused(secret *string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.refused = secret
 }

@@ -37,7 +37,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.writeSecret(t, w.idp.ClientSecret+"\r\n")
 	w.Upstream = upstream.New(config.Upstream{Name: "corp", OIDC: &config.OIDCUpstream{
-		IssuerURL: w.idp.URL, ClientID: w.idp.ClientID, ClientSecretFile: w.secretFile, Scopes: []string{"email"},
+		IssuerURL: w.idp.URL, UpstreamClient: config.UpstreamClient{ClientID: w.idp.ClientID, ClientSecretFile: w.secretFile, Scopes: []string{"email"}},
 	}}, redirectURI, w.clock.Now)
 	return w
 }
@@ -144,12 +144,20 @@ func TestWhatIsKnownOfTheUpstreamGrowsOld(t *testing.T) {
 func TestANewSecretNeedsNoRestart(t *testing.T) {
 	w := newWorld(t)
 	w.writeSecret(t, "old")
-	if _, err := w.login(t); !errors.Is(err, upstream.ErrRefused) {
-		t.Fatalf("with the old secret: %v", err)
+	for range 2 {
+		if _, err := w.login(t); !errors.Is(err, upstream.ErrCredentials) {
+			t.Fatalf("with the old secret: %v", err)
+		}
+		if err := w.Check(t.Context()); !errors.Is(err, upstream.ErrCredentials) {
+			t.Fatalf("the check with the old secret: %v", err)
+		}
 	}
 	w.writeSecret(t, w.idp.ClientSecret)
-	if _, err := w.login(t); err != nil {
+	if _, err := w.login(t); err != nil { // the same code, a second time with the new secret
 		t.Errorf("with the new secret: %v", err)
+	}
+	if err := w.Check(t.Context()); err != nil {
+		t.Errorf("the check with the new secret: %v", err)
 	}
 }
 
@@ -219,7 +227,7 @@ func TestWhomTheUpstreamTrusts(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			u := upstream.New(config.Upstream{Name: "corp", OIDC: &config.OIDCUpstream{
-				IssuerURL: row.issuer, ClientID: "id", CABundleFile: row.bundle, ClientSecretFile: row.secretFile,
+				IssuerURL: row.issuer, UpstreamClient: config.UpstreamClient{ClientID: "id", CABundleFile: row.bundle, ClientSecretFile: row.secretFile},
 			}}, redirectURI, time.Now)
 			if _, err := u.AuthURL(t.Context(), "s", "n", "v"); (err == nil) != row.ok || err != nil && !errors.Is(err, upstream.ErrUnreachable) {
 				t.Errorf("the upstream: %v", err)
@@ -248,7 +256,7 @@ func TestHowTheUpstreamIsAsked(t *testing.T) {
 			p := newProvider(t)
 			p.methods = row.methods
 			u := upstream.New(config.Upstream{Name: "corp", OIDC: &config.OIDCUpstream{
-				IssuerURL: p.URL, ClientID: "id", CABundleFile: p.trust(t), ClientSecretFile: row.secretFile,
+				IssuerURL: p.URL, UpstreamClient: config.UpstreamClient{ClientID: "id", CABundleFile: p.trust(t), ClientSecretFile: row.secretFile},
 			}}, redirectURI, time.Now)
 			if _, err := u.Exchange(t.Context(), "the-code", "", "n", "the-verifier"); !errors.Is(err, upstream.ErrRefused) {
 				t.Errorf("the exchange: %v", err)
@@ -265,7 +273,7 @@ func TestHowTheUpstreamIsAsked(t *testing.T) {
 // none of its words gets into the error, which is logged.
 func TestWhatTheUpstreamAnswers(t *testing.T) {
 	p := newProvider(t)
-	u := upstream.New(config.Upstream{Name: "corp", OIDC: &config.OIDCUpstream{IssuerURL: p.URL, ClientID: "id", CABundleFile: p.trust(t)}}, redirectURI, time.Now)
+	u := upstream.New(config.Upstream{Name: "corp", OIDC: &config.OIDCUpstream{IssuerURL: p.URL, UpstreamClient: config.UpstreamClient{ClientID: "id", CABundleFile: p.trust(t)}}}, redirectURI, time.Now)
 	for _, row := range []struct {
 		status int
 		answer string

@@ -1,0 +1,224 @@
+package grants
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/records"
+	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/upstream"
+)
+
+const (
+	// renewAfter is how old what an upstream said of a user may be, before a
+	// refresh asks again.
+	renewAfter = 5 * time.Minute
+	// nearlyExpired is how long an upstream's access token must be good at least.
+	nearlyExpired = 30 * time.Second
+	// leaseFor is how long one request may take to ask an upstream and to write
+	// down the answer, before another one tries.
+	leaseFor = 30 * time.Second
+	// storeRenewed bounds the writing down, and storeAgain is the time to the next
+	// try if the store does not answer.
+	storeRenewed = 10 * time.Second
+	storeAgain   = 500 * time.Millisecond
+	// waitForOther is how long a request waits for another one that asks.
+	waitForOther = 12 * time.Second
+)
+
+// lease lets one request at a time ask the upstream about a grant: many providers
+// take a refresh token that comes twice for stolen, and end the login.
+type lease struct {
+	// Attempt is the request.
+	Attempt []byte `cbor:"1,keyasint"`
+	// Until is when it counts for dead.
+	Until int64 `cbor:"2,keyasint"`
+}
+
+// upstreamTokens are what the upstream has given for the user.
+type upstreamTokens struct {
+	Access  string `cbor:"1,keyasint,omitempty"`
+	Refresh string `cbor:"2,keyasint,omitempty"`
+	// ExpiresAt is of Access; 0 if it is not known.
+	ExpiresAt int64  `cbor:"3,keyasint,omitempty"`
+	Nonce     string `cbor:"4,keyasint,omitempty"`
+	// ReadAt is when the claims were read; 0 if the upstream gave these tokens and
+	// then nothing more.
+	ReadAt int64 `cbor:"5,keyasint,omitempty"`
+}
+
+func keepTokens(t upstream.Tokens, readAt time.Time) *upstreamTokens {
+	kept := &upstreamTokens{Access: t.Access, Refresh: t.Refresh, Nonce: t.Nonce, ReadAt: readAt.Unix()}
+	if !t.Expires.IsZero() {
+		kept.ExpiresAt = t.Expires.Unix()
+	}
+	return kept
+}
+
+// due says whether the upstream has to be asked again.
+func (t *upstreamTokens) due(now time.Time) bool {
+	return t != nil && (now.Sub(time.Unix(t.ReadAt, 0)) >= renewAfter ||
+		t.ExpiresAt != 0 && !now.Add(nearlyExpired).Before(time.Unix(t.ExpiresAt, 0)))
+}
+
+var (
+	// errLeased says that this request is to ask the upstream now, and
+	// errOtherLeased that another one does.
+	errLeased      = errors.New("the upstream is to be asked first")
+	errOtherLeased = errors.New("another request asks the upstream")
+)
+
+// renewal is one request's turn to ask the upstream.
+type renewal struct {
+	attempt []byte
+	// generation is that of the tokens that it asks with.
+	generation uint32
+	dataKey    []byte
+	data       data
+	was        upstream.Identity
+	name       string
+
+	// What came of it.
+	done    bool
+	renewed *upstream.Renewed
+	err     error
+	// overtaken says that the grant has other tokens by now: another request was
+	// faster, and what it got is good.
+	overtaken bool
+}
+
+// renewing refreshes, and asks the upstream in between if it is this request's
+// turn to.
+func (f *refresh) renewing(ctx context.Context) (*Issued, error) {
+	deadline := time.Now().Add(waitForOther)
+	var changed <-chan struct{}
+	for {
+		issued, err := f.update(ctx)
+		switch {
+		case errors.Is(err, errLeased):
+			// From here on the client may go: what the upstream gives must be kept.
+			f.renewal.ask(ctx, f.service)
+			return f.finish(ctx)
+		case !errors.Is(err, errOtherLeased):
+			return issued, err
+		case changed == nil:
+			// What changes between this look and the wait must wake us too.
+			var forget func()
+			changed, forget = f.service.changes.of(f.id)
+			defer forget()
+			continue
+		}
+		if err := f.wait(ctx, changed, deadline); err != nil {
+			return nil, err
+		}
+		f.now, changed = f.service.opts.Now(), nil
+	}
+}
+
+// finish writes down what the upstream has given, and refreshes with it. A store
+// that does not answer is asked until it is too late: the upstream may not take
+// the old tokens again.
+func (f *refresh) finish(ctx context.Context) (*Issued, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeRenewed)
+	defer cancel()
+	for {
+		issued, err := f.update(ctx)
+		if f.renewal.renewed == nil || !errors.Is(err, store.ErrUnavailable) {
+			return issued, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(storeAgain):
+		}
+	}
+}
+
+// wait returns when the grant has changed, or the other request's lease is over.
+func (f *refresh) wait(ctx context.Context, changed <-chan struct{}, deadline time.Time) error {
+	lapses := time.NewTimer(time.Unix(f.grant.Lease.Until, 0).Sub(f.now))
+	defer lapses.Stop()
+	late := time.NewTimer(time.Until(deadline))
+	defer late.Stop()
+	select {
+	case <-changed:
+		return nil
+	case <-lapses.C:
+		return nil
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return oauth.Unavailable(errOtherLeased)
+}
+
+// renewFirst returns nil if the grant's user need not be asked about. Otherwise
+// it takes the lease, if there is none.
+func (f *refresh) renewFirst(dataKey []byte, d data) (records.Verdict, error) {
+	g := f.grant
+	if f.renewal != nil && f.renewal.done {
+		return f.outcome()
+	}
+	if !d.Upstream.due(f.now) || !f.service.opts.Upstreams.Serves(g.Upstream, g.Issuer) {
+		return records.Keep, nil
+	}
+	if g.Lease != nil && f.now.Unix() < g.Lease.Until {
+		return records.Keep, errOtherLeased
+	}
+	f.renewal = &renewal{
+		attempt: []byte(rand.Text()), generation: g.UpstreamGeneration, dataKey: dataKey, data: d, name: g.Upstream,
+		was: upstream.Identity{Issuer: g.Issuer, Subject: g.Subject, Claims: d.Claims},
+	}
+	g.Lease = &lease{Attempt: f.renewal.attempt, Until: f.now.Add(leaseFor).Unix()}
+	return records.Write, errLeased
+}
+
+// ask is the one call to the upstream.
+func (r *renewal) ask(ctx context.Context, s *Service) {
+	t := r.data.Upstream
+	r.renewed, r.err = s.opts.Upstreams.Renew(context.WithoutCancel(ctx), r.name, upstream.Tokens{
+		Access: t.Access, Refresh: t.Refresh, Nonce: t.Nonce,
+	}, r.was)
+	r.done = true
+	if r.err != nil {
+		s.opts.Log.WarnContext(ctx, "a user cannot be asked about again", "upstream", r.name, "error", r.err)
+	}
+}
+
+// install writes what the upstream has given into the grant, unless somebody else
+// has been there meanwhile, and lets the lease go. changed says that the grant is
+// to be written.
+func (f *refresh) install() (changed bool, err error) {
+	g, r := f.grant, f.renewal
+	if r == nil || !r.done {
+		return false, nil
+	}
+	if g.Lease != nil && bytes.Equal(g.Lease.Attempt, r.attempt) {
+		g.Lease, changed = nil, true
+	}
+	if r.overtaken = g.UpstreamGeneration != r.generation; r.overtaken || r.renewed == nil {
+		return changed, nil
+	}
+	d := data{Claims: r.data.Claims, Upstream: keepTokens(r.renewed.Tokens, time.Unix(0, 0))}
+	if who := r.renewed.Identity; who != nil {
+		d.Claims, d.Upstream.ReadAt, g.Name = who.Claims, f.now.Unix(), who.Name
+	}
+	g.UpstreamGeneration++
+	g.Data, err = sealData(f.id, r.dataKey, d)
+	return true, err
+}
+
+// outcome decides what the upstream's answer means for the grant.
+func (f *refresh) outcome() (records.Verdict, error) {
+	r := f.renewal
+	switch {
+	case r.err == nil, r.overtaken:
+		return records.Keep, nil
+	case errors.Is(r.err, upstream.ErrEnded), errors.Is(r.err, upstream.ErrOtherUser), errors.Is(r.err, upstream.ErrNotAdmitted):
+		return records.Remove, oauth.InvalidGrant("the grant has ended").Because(r.err)
+	}
+	return records.Keep, oauth.Unavailable(r.err)
+}
