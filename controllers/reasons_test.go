@@ -141,6 +141,8 @@ var situations = []situation{
 		spec: func(s *v1alpha1.MCPServer) {
 			s.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Name: "staff", Expression: "claim.email"}}}
 		}},
+	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonScopeRuleInvalid, says: "oauth.scopes[weather:read].allow",
+		spec: func(s *v1alpha1.MCPServer) { s.Spec.OAuth.Scopes[0].Allow = "claim.email" }},
 	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonURLInCluster, says: "bindings.mcpObject.type",
 		spec: func(s *v1alpha1.MCPServer) {
 			s.Spec.Bindings.MCPObject = v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://127.0.0.1:3000"}
@@ -190,6 +192,7 @@ var situations = []situation{
 	ofUpstream(v1alpha1.ReasonUpstreamUntrusted),
 	ofUpstream(v1alpha1.ReasonUpstreamIssuerDiffers),
 	ofUpstream(v1alpha1.ReasonUpstreamFiles),
+	ofUpstream(v1alpha1.ReasonUpstreamCredentials),
 
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isTrue, reason: v1alpha1.ReasonAvailable, after: everybodyIsFine},
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isUnknown, reason: v1alpha1.ReasonRollingOut},

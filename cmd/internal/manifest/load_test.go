@@ -65,7 +65,7 @@ oauth:
   accessTokenTTLSeconds: 3600
   refreshTokenTTLSeconds: 2592000
   outageToleranceSeconds: 600
-upstreams: [{name: corp, type: OIDC, oidc: {issuerURL: https://idp.example.com, clientID: vestibule}}]
+upstreams: [{name: corp, type: OIDC, tokenRenewal: Disabled, oidc: {issuerURL: https://idp.example.com, clientID: vestibule}}]
 gateway: {replicas: 2}
 `
 	var spec v1alpha1.MCPServerSpec

@@ -295,6 +295,7 @@ func TestReasonsOfReports(t *testing.T) {
 	for _, reason := range []string{
 		config.ReasonStoreForbidden, config.ReasonStoreObjectAbsent, config.ReasonStoreUnreachable, config.ReasonStoreUnwritable, config.ReasonKeysMismatch,
 		config.ReasonUpstreamUnreachable, config.ReasonUpstreamUntrusted, config.ReasonUpstreamIssuerDiffers, config.ReasonUpstreamFiles,
+		config.ReasonUpstreamCredentials,
 		config.ReasonBackendUnreachable, config.ReasonBackendNotMCP, config.ReasonBackendUnauthorized, config.ReasonPolicyInvalid,
 	} {
 		o := good()

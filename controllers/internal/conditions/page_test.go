@@ -105,6 +105,8 @@ var examples = []example{
 		"access.rules: access rule staff: ERROR: <input>:1:1: undeclared reference to 'claim' (in container '')")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonMigrationUnfinished, refused(v1alpha1.ReasonMigrationUnfinished,
 		"bindings.oauthKV: there are records in objects of type Kubernetes that may not be in the store: set migrateFrom and kubernetes again, until OAuthKVBound says Migrated.")},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonScopeRuleInvalid, refused(v1alpha1.ReasonScopeRuleInvalid,
+		"oauth.scopes[weather:write].allow: ERROR: <input>:1:10: undeclared reference to 'claim' (in container '')")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonURLInCluster, refused(v1alpha1.ReasonURLInCluster,
 		"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")},
 
@@ -152,6 +154,8 @@ var examples = []example{
 		"the discovery document of https://idp.example.com names another issuer")},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamFiles, upstream(config.ReasonUpstreamFiles,
 		"the client secret or the CA bundle cannot be read")},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamCredentials, upstream(config.ReasonUpstreamCredentials,
+		"https://idp.example.com refuses the gateway's client id or secret")},
 
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonAvailable, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonRollingOut, func(o *conditions.Observation) { unready(o, 0); rolling(o) }},
