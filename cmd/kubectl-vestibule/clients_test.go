@@ -108,7 +108,7 @@ stringData: {secret: SECRET}
 	}
 	l := start(t, "-f", file, "-state", t.TempDir())
 	out := l.stdout.String()
-	if strings.Contains(out, "Otherwise than") || !strings.Contains(out, "Its client secret is that of the Secret idp in "+file) {
+	if strings.Contains(out, "Otherwise than") || !strings.Contains(out, "Its upstreams[own].oidc.clientSecretRef is that of the Secret idp in "+file) {
 		t.Errorf("the welcome says:\n%s", out)
 	}
 	for _, u := range idp.Users() {

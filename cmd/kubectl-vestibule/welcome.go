@@ -36,7 +36,7 @@ func welcome(o options, p *plan, d *state, idp *devidp.Provider, cfg *config.Con
 			fmt.Fprintf(&b, "Users log in at %s, which must know the redirect URI %s/callback/%s.\n", u.Issuer(), cfg.PublicURL, u.Name)
 		}
 		for _, r := range controllers.GatewayReferences(p.server) {
-			fmt.Fprintf(&b, "What %s refers to is that of the %s %s in %s.\n", r.Field, r.Kind, r.Name, o.file)
+			fmt.Fprintf(&b, "Its %s is that of the %s %s in %s.\n", r.Field, r.Kind, r.Name, o.file)
 		}
 	}
 	if len(p.overridden) > 0 {

@@ -2,6 +2,8 @@ package manifest_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -48,6 +50,22 @@ spec:
 `
 
 // What the defaults are. That the API server has the same, TestBothJudgesAgree tests.
+func TestEverySampleLoads(t *testing.T) {
+	samples, err := filepath.Glob("../../../config/samples/*.yaml")
+	if err != nil || len(samples) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	for _, sample := range samples {
+		data, err := os.ReadFile(sample)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := manifest.Load(data); err != nil {
+			t.Errorf("%s:\n%v", sample, err)
+		}
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	m, err := manifest.Load([]byte(minimal))
 	if err != nil {
