@@ -22,7 +22,8 @@ func renewing(t *testing.T) (*gatewaytest.Server, *gatewaytest.Client) {
 		c.AccessRules = []config.AccessRule{{Name: "staff", Expression: `claims.email.endsWith("@example.com")`}}
 	}})
 	gw.IdP.LoginAs("alice", map[string]any{"groups": []string{"ops"}})
-	return gw, gw.Register(t, nil)
+	client := gw.Register(t, nil)
+	return gw, client
 }
 
 func TestARefreshAsksTheUpstreamAgain(t *testing.T) { // A56

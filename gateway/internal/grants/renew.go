@@ -66,10 +66,11 @@ func (t *upstreamTokens) due(now time.Time) bool {
 }
 
 var (
-	// errLeased says that this request is to ask the upstream now, and
-	// errOtherLeased that another one does.
+	// errLeased says that this request is to ask the upstream now, errOtherLeased
+	// that another one does, and errLate that it was waited for in vain.
 	errLeased      = errors.New("the upstream is to be asked first")
 	errOtherLeased = errors.New("another request asks the upstream")
+	errLate        = errors.New("another request asks the upstream, and takes long")
 )
 
 // renewal is one request's turn to ask the upstream.
@@ -95,33 +96,36 @@ type renewal struct {
 // turn to.
 func (f *refresh) renewing(ctx context.Context) (*Issued, error) {
 	deadline := time.Now().Add(waitForOther)
-	var changed <-chan struct{}
 	for {
-		issued, err := f.update(ctx)
-		switch {
-		case errors.Is(err, errLeased):
-			// From here on the client may go: what the upstream gives must be kept.
-			f.renewal.ask(ctx, f.service)
-			return f.finish(ctx)
-		case !errors.Is(err, errOtherLeased):
+		issued, err := f.tryOnce(ctx, deadline)
+		if !errors.Is(err, errOtherLeased) {
 			return issued, err
-		case changed == nil:
-			// What changes between this look and the wait must wake us too.
-			var forget func()
-			changed, forget = f.service.changes.of(f.id)
-			defer forget()
-			continue
 		}
-		if err := f.wait(ctx, changed, deadline); err != nil {
-			return nil, err
-		}
-		f.now, changed = f.service.opts.Now(), nil
+		f.now = f.service.opts.Now()
 	}
 }
 
+// tryOnce returns errOtherLeased once it is worth another look.
+func (f *refresh) tryOnce(ctx context.Context, deadline time.Time) (*Issued, error) {
+	// What changes between the look and the wait must wake us too.
+	changed, forget := f.service.changes.of(f.id)
+	defer forget()
+	issued, err := f.update(ctx)
+	switch {
+	case errors.Is(err, errLeased):
+		f.renewal.ask(ctx, f.service)
+		return f.finish(ctx)
+	case errors.Is(err, errOtherLeased):
+		if late := f.wait(ctx, changed, deadline); late != nil {
+			return nil, late
+		}
+	}
+	return issued, err
+}
+
 // finish writes down what the upstream has given, and refreshes with it. A store
-// that does not answer is asked until it is too late: the upstream may not take
-// the old tokens again.
+// that does not answer is asked until it is too late, and whether the client is
+// still there or not: the upstream may not take the old tokens again.
 func (f *refresh) finish(ctx context.Context) (*Issued, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeRenewed)
 	defer cancel()
@@ -152,7 +156,7 @@ func (f *refresh) wait(ctx context.Context, changed <-chan struct{}, deadline ti
 	case <-late.C:
 	case <-ctx.Done():
 	}
-	return oauth.Unavailable(errOtherLeased)
+	return oauth.Unavailable(errLate)
 }
 
 // renewFirst returns nil if the grant's user need not be asked about. Otherwise
