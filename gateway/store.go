@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,10 @@ const freshFor = 90 * time.Second
 
 // openStore returns the configured store.
 func openStore(cfg *config.Config, o Options) (store.Store, error) {
+	if cfg.Store.Type == config.StoreEtcd || cfg.MigrateFrom != nil {
+		// To go on without them would be to lose them.
+		return nil, errors.New("store: this gateway can neither keep records in an etcd nor copy them from another store yet")
+	}
 	if cfg.Store.Type == config.StoreMemory {
 		file := ""
 		if cfg.Store.Memory != nil {
