@@ -93,16 +93,17 @@ func configure(url, keys string, store config.Store, provider *idp) *config.Conf
 }
 
 func freeAddresses() (first, second string, err error) {
-	var all [2]string
-	for i := range all {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return "", "", err
-		}
-		defer l.Close()
-		all[i] = l.Addr().String()
+	one, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
 	}
-	return all[0], all[1], nil
+	defer one.Close()
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	defer other.Close()
+	return one.Addr().String(), other.Addr().String(), nil
 }
 
 // ready waits until a URL answers with 200.

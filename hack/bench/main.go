@@ -39,7 +39,7 @@ func bench(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(directory)
+	defer os.RemoveAll(directory) //nolint:errcheck // a directory too many does no harm
 	program := filepath.Join(directory, "gateway")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "vestibule.dev/vestibule/cmd/gateway")
 	build.Stderr = os.Stderr

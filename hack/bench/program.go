@@ -39,7 +39,7 @@ type tokens struct {
 }
 
 // do sends a request whose answer must have the given status, and reads it.
-func (c *program) do(r *http.Request, status int) (*http.Response, []byte, error) {
+func (c *program) do(r *http.Request, status int) (http.Header, []byte, error) {
 	w, err := c.http.Do(r)
 	if err != nil {
 		return nil, nil, err
@@ -52,7 +52,7 @@ func (c *program) do(r *http.Request, status int) (*http.Response, []byte, error
 	if w.StatusCode != status {
 		return nil, nil, fmt.Errorf("%s %s: status %d, want %d: %s", r.Method, r.URL.Path, w.StatusCode, status, body)
 	}
-	return w, body, nil
+	return w.Header, body, nil
 }
 
 // register registers a public client that comes from the given address.
@@ -98,7 +98,7 @@ func (c *program) login(id string) (login, error) {
 	if err != nil {
 		return l, err
 	}
-	w, page, err := c.do(r, http.StatusOK)
+	header, page, err := c.do(r, http.StatusOK)
 	if err != nil {
 		return l, err
 	}
@@ -111,11 +111,11 @@ func (c *program) login(id string) (login, error) {
 		return l, err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	setCookies(r, w)
-	if w, _, err = c.do(r, http.StatusSeeOther); err != nil {
+	setCookies(r, header)
+	if header, _, err = c.do(r, http.StatusSeeOther); err != nil {
 		return l, err
 	}
-	there, err := w.Location()
+	there, err := url.Parse(header.Get("Location"))
 	if err != nil {
 		return l, err
 	}
@@ -123,11 +123,11 @@ func (c *program) login(id string) (login, error) {
 	if r, err = http.NewRequest(http.MethodGet, c.gateway+"/callback/corp?"+back.Encode(), nil); err != nil {
 		return l, err
 	}
-	setCookies(r, w)
-	if w, _, err = c.do(r, http.StatusSeeOther); err != nil {
+	setCookies(r, header)
+	if header, _, err = c.do(r, http.StatusSeeOther); err != nil {
 		return l, err
 	}
-	answer, err := w.Location()
+	answer, err := url.Parse(header.Get("Location"))
 	if err != nil {
 		return l, err
 	}
@@ -138,8 +138,8 @@ func (c *program) login(id string) (login, error) {
 }
 
 // setCookies sends what the last answer has set.
-func setCookies(r *http.Request, w *http.Response) {
-	for _, line := range w.Header["Set-Cookie"] {
+func setCookies(r *http.Request, last http.Header) {
+	for _, line := range last["Set-Cookie"] {
 		r.Header.Add("Cookie", cookie.FindString(line))
 	}
 }

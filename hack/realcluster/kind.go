@@ -100,7 +100,7 @@ func (k *kind) loadBinary(ctx context.Context, path, image string) error {
 		return err
 	}
 	program := filepath.Join(dir, "program")
-	if err := os.WriteFile(program, binary, 0o755); err != nil { //nolint:gosec // it is to be run by another user
+	if err := os.WriteFile(program, binary, 0o755); err != nil {
 		return err
 	}
 	dockerfile := "FROM scratch\nCOPY program /program\nENTRYPOINT [\"/program\"]\n"
