@@ -10,6 +10,12 @@ import (
 // GatewayInputs is what a gateway's configuration depends on besides the spec.
 type GatewayInputs = resources.Inputs
 
+// References are all that the spec of server refers to, with where below
+// GatewayInputs.Directory the gateway looks for it.
+func References(server *v1alpha1.MCPServer) []resources.Reference {
+	return resources.References(server)
+}
+
 // GatewayConfig is the configuration that the controller gives to the gateway of
 // server, which has the schema's defaults and has passed its rules. It is for
 // programs that run a gateway without a controller, as kubectl vestibule run

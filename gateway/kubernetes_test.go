@@ -16,6 +16,7 @@ import (
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/apiserver"
+	"vestibule.dev/vestibule/gateway/internal/clients"
 	"vestibule.dev/vestibule/gateway/internal/gatewaytest"
 	"vestibule.dev/vestibule/gateway/internal/grants"
 	"vestibule.dev/vestibule/gateway/internal/keys"
@@ -197,7 +198,7 @@ func seedGrants(t *testing.T, kubeconfig string, s *gatewaytest.Server) {
 		Store: shards, Ring: ring, ServerUID: s.Config.ServerUID, FreshFor: time.Minute,
 		RefreshTokenTTL: s.Config.RefreshTokenTTL(), AccessTokenTTL: s.Config.AccessTokenTTL(),
 		Scopes: func() oauth.Scopes { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Allowed:        func(map[string]any) bool { return true },
+		Clients: nobody{}, Allowed: func(map[string]any) bool { return true },
 		UpstreamIssuer: func(string) string { return s.IdP.URL },
 	})
 	ctx, stop := context.WithCancel(t.Context())
@@ -234,3 +235,10 @@ func seedGrants(t *testing.T, kubeconfig string, s *gatewaytest.Server) {
 		}
 	}
 }
+
+// nobody stands for the clients of seeded grants.
+type nobody struct{}
+
+func (nobody) Known(string) (*clients.Client, time.Time) { return nil, time.Time{} }
+
+func (nobody) Exists(context.Context, string) error { return store.ErrNotFound }

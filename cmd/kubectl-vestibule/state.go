@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -12,6 +13,7 @@ import (
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/cmd/internal/devidp"
 	"vestibule.dev/vestibule/cmd/internal/manifest"
+	"vestibule.dev/vestibule/controllers"
 	"vestibule.dev/vestibule/gateway/config"
 )
 
@@ -72,49 +74,33 @@ func (d *state) storeFile() string { return filepath.Join(d.dir, "store.db") }
 
 // writeReferences puts what the spec refers to where the configuration will
 // say that it is: from the file's Secrets and ConfigMaps, or from the
-// development identity provider.
+// development identity provider, which has the place of every upstream.
 func (d *state) writeReferences(p *plan, m *manifest.Manifest, idp *devidp.Provider) error {
-	if ref := p.server.Spec.OAuth.ClientIDMetadataDocuments.CABundleRef; ref != nil {
-		value, err := m.ConfigMapKey(*ref)
-		if err != nil {
-			return fmt.Errorf("spec.oauth.clientIDMetadataDocuments.caBundleRef: %w; add it to the file behind a line with ---", err)
-		}
-		if err := d.write("documents", "ca.crt", value); err != nil {
-			return err
-		}
-	}
-	for _, u := range p.server.Spec.Upstreams {
-		if idp != nil {
+	for _, ref := range controllers.References(p.server) {
+		value, err := readReference(ref.Kind, v1alpha1.KeyReference{Name: ref.Name, Key: ref.Key}, m)
+		if idp != nil && strings.HasPrefix(ref.Field, "upstreams[") {
 			_, secret := idp.Client()
-			if err := d.write(filepath.Join("upstreams", u.Name), "client-secret", []byte(secret)); err != nil {
-				return err
-			}
-			continue
+			value, err = []byte(secret), nil
 		}
-		if ref := u.OIDC.ClientSecretRef; ref != nil {
-			value, err := m.SecretKey(*ref)
-			if err != nil {
-				return fmt.Errorf("spec.upstreams[%s].oidc.clientSecretRef: %w; add it to the file behind a line with ---", u.Name, err)
-			}
-			if err := d.write(filepath.Join("upstreams", u.Name), "client-secret", value); err != nil {
-				return err
-			}
+		if err != nil {
+			return fmt.Errorf("spec.%s: %w; add it to the file behind a line with ---", ref.Field, err)
 		}
-		if ref := u.OIDC.CABundleRef; ref != nil {
-			value, err := m.ConfigMapKey(*ref)
-			if err != nil {
-				return fmt.Errorf("spec.upstreams[%s].oidc.caBundleRef: %w; add it to the file behind a line with ---", u.Name, err)
-			}
-			if err := d.write(filepath.Join("upstreams", u.Name), "ca.crt", value); err != nil {
-				return err
-			}
+		if err := d.write(ref.Path, value); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (d *state) write(directory, name string, value []byte) error {
-	path := filepath.Join(d.dir, directory, name)
+func readReference(kind string, ref v1alpha1.KeyReference, m *manifest.Manifest) ([]byte, error) {
+	if kind == "Secret" {
+		return m.SecretKey(ref)
+	}
+	return m.ConfigMapKey(ref)
+}
+
+func (d *state) write(name string, value []byte) error {
+	path := filepath.Join(d.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("writing what the file refers to: %w", err)
 	}

@@ -74,10 +74,12 @@ type Options struct {
 	// Resources are those that can be asked for; the first is the default.
 	Resources []Resource
 	// Scopes returns those that can be granted, with what people read of them.
-	Scopes   func() []pages.Scope
-	Clients  Clients
-	Grants   Grants
-	Upstream Upstream
+	Scopes  func() []pages.Scope
+	Clients Clients
+	// Redirects says where clients may be answered, whatever they have registered.
+	Redirects oauth.RedirectPolicy
+	Grants    Grants
+	Upstream  Upstream
 	// Allowed applies the access rules to a user's claims; it returns the name
 	// of the rule that let them in.
 	Allowed func(claims map[string]any) (rule string, ok bool)

@@ -53,6 +53,9 @@ type Setup struct {
 	Configure func(*config.Config)
 	// Replicas is how many gateways share one store; unset, one.
 	Replicas int
+	// Reconfigure changes the configuration of the last replica alone: so it is
+	// while a new configuration rolls out.
+	Reconfigure func(*config.Config)
 	// Options change how a gateway is made.
 	Options func(*gateway.Options)
 	// Backend serves MCP; unset, the Recorder does.
@@ -93,7 +96,11 @@ func New(t testing.TB, setup Setup) *Server {
 		if n > 0 {
 			l = Listen(t)
 		}
-		g, err := gateway.New(s.Config, s.Keys, o)
+		cfg := *s.Config
+		if n > 0 && n == setup.Replicas-1 && setup.Reconfigure != nil {
+			setup.Reconfigure(&cfg)
+		}
+		g, err := gateway.New(&cfg, s.Keys, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,6 +154,7 @@ func Describe(t testing.TB, publicURL string, setup Setup) *Server {
 		Routes:  []config.Route{{Name: "mcp", Path: "/mcp", Transport: config.TransportStreamableHTTP, BackendPath: "/backend"}},
 		Registration: config.Registration{
 			Enabled: true, PublicClients: true, TTLSeconds: 90 * 86400, UnusedTTLSeconds: 86400,
+			PrivateUseSchemes: []string{"cursor", "vscode", "*.*"},
 		},
 		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 30 * 86400, OutageToleranceSeconds: 600,
 		Upstreams: []config.Upstream{{Name: "corp", Type: config.UpstreamOIDC, OIDC: &config.OIDCUpstream{

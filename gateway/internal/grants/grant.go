@@ -37,6 +37,10 @@ const (
 	maxAccessTokens = 16
 	// MaxPerUser is how many grants one user keeps with one client.
 	MaxPerUser = 20
+	// MaxUnattended is how many grants one client keeps for itself. It is more,
+	// since many workers may share a client, and each gets a token of its own; and
+	// no more, since each is a record of some 500 bytes.
+	MaxUnattended = 256
 	// MaxData bounds what is kept of a user's claims, in bytes.
 	MaxData = 16 << 10
 )
@@ -73,6 +77,9 @@ type grant struct {
 	// Proof is how the client authenticated when the user approved it, kept for a
 	// client that is itself no record.
 	Proof *clients.Proof `cbor:"17,keyasint,omitempty"`
+
+	// Unattended says that nobody logged in here for this grant.
+	Unattended bool `cbor:"30,keyasint,omitempty"`
 }
 
 // heldToken is a token as the record knows it.

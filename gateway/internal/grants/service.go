@@ -52,6 +52,9 @@ type Options struct {
 	// UpstreamIssuer returns the issuer of an upstream, or "" for one that is
 	// not, or no longer, configured.
 	UpstreamIssuer func(name string) string
+	// Vouches says whether the one on whose word a client has a grant without a user
+	// is trusted with that client still.
+	Vouches func(clientID, upstream, issuer string) bool
 	// PublicURL, when set, is what older clients name in place of a resource:
 	// at the token endpoint it stands for the grant's, whichever that is.
 	PublicURL string
