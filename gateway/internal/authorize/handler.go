@@ -162,6 +162,9 @@ func (h *Handler) redirectError(w http.ResponseWriter, r *http.Request, req requ
 // problem answers the person, where there is no client to answer.
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, e *oauth.Error, p pages.Problem) {
 	h.Audit.Record(r, audit.Refused, e.Facts()...)
+	if errors.Is(e, keys.ErrNotYet) {
+		p = unavailablePage // whatever it is that cannot be opened
+	}
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", "2")
 	}
@@ -229,6 +232,6 @@ func documentProblem(bad *documents.Error, clientID string) (*oauth.Error, pages
 
 var unavailablePage = pages.Problem{
 	Title:  "This does not work right now",
-	Text:   "The place where registrations and grants are kept does not answer.",
-	Advice: "Try again in a minute. Nothing has been lost.",
+	Text:   "The place where registrations and grants are kept does not answer, or this server is just changing its keys.",
+	Advice: "Reload this page in a minute. Nothing has been lost.",
 }
