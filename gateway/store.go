@@ -7,28 +7,43 @@ import (
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/apiserver"
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/etcd"
 	"vestibule.dev/vestibule/gateway/internal/store/kubernetes"
 	"vestibule.dev/vestibule/gateway/internal/store/memory"
 )
 
 // freshFor is how long the local copy is good after a sign of life from the
-// store: bookmarks come once a minute, and one may be late.
-const freshFor = 90 * time.Second
+// store. A Kubernetes API server gives one each minute, and it may be late; an etcd
+// is asked for one every three seconds.
+func freshFor(t config.StoreType) time.Duration {
+	if t == config.StoreEtcd {
+		return 10 * time.Second
+	}
+	return 90 * time.Second
+}
 
-// openStore returns the configured store.
-func openStore(cfg *config.Config, o Options) (store.Store, error) {
-	if cfg.Store.Type == config.StoreMemory {
+// openStore returns a store that is configured.
+func openStore(s *config.Store, o Options) (store.Store, error) {
+	switch s.Type {
+	case config.StoreMemory:
 		file := ""
-		if cfg.Store.Memory != nil {
-			file = cfg.Store.Memory.File
+		if s.Memory != nil {
+			file = s.Memory.File
 		}
 		return memory.Open(memory.Options{File: file, Now: o.Now})
+	case config.StoreEtcd:
+		e := s.Etcd
+		return etcd.New(etcd.Options{
+			Endpoints: e.Endpoints, Prefix: e.Prefix, CAFile: e.CABundleFile, CertFile: e.CertFile, KeyFile: e.KeyFile,
+			UserFile: e.UserFile, PasswordFile: e.PasswordFile,
+			DialOptions: o.DialOptions, Now: o.Now, Log: o.Log,
+		})
 	}
 	rest, err := apiserver.Connect(o.Kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	k := cfg.Store.Kubernetes
+	k := s.Kubernetes
 	return kubernetes.New(kubernetes.Options{
 		REST: rest, Namespace: k.Namespace, Name: k.Name, Kind: k.Kind,
 		ClientShards: k.ClientShards, GrantShards: k.GrantShards, Replicas: k.Replicas,
