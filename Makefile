@@ -78,7 +78,7 @@ format: ## Format Go and shell.
 .PHONY: test
 test: ## Run all tests; the first run on a machine builds a Kubernetes API server.
 	hack/deps.sh gcc node npm
-	hack/clients/typescript/install.sh
+	hack/npm.sh hack/node hack/conformance hack/clients/*
 	@assets=$$(hack/envtest.sh); set -x; KUBEBUILDER_ASSETS=$$assets go test -race ./...
 
 .PHONY: e2e

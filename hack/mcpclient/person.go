@@ -42,15 +42,7 @@ var (
 // Login follows an authorization URL to the client's redirect URI, and returns
 // the parameters that arrive there.
 func (p *Person) Login(authorizationURL string) (url.Values, error) {
-	page, err := p.browser.Get(authorizationURL) //nolint:bodyclose // submit closes it
-	for _, answers := range []url.Values{{"decision": {"approve"}}, {"username": {p.Name}, "password": {p.password}}} {
-		if err != nil {
-			return nil, err
-		}
-		if page, err = p.submit(page, answers); err == nil && page.StatusCode/100 == 3 {
-			break
-		}
-	}
+	page, err := p.Visit(authorizationURL)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +52,22 @@ func (p *Person) Login(authorizationURL string) (url.Values, error) {
 		return nil, fmt.Errorf("the login ends with %s at %s", page.Status, page.Request.URL.Path)
 	}
 	return arrived.Query(), nil
+}
+
+// Visit allows what an authorization URL asks for, logs in, and follows where that
+// leads: to the answer of a client that listens at its redirect URI. The caller
+// closes its body.
+func (p *Person) Visit(authorizationURL string) (*http.Response, error) {
+	page, err := p.browser.Get(authorizationURL) //nolint:bodyclose // submit closes it
+	for _, answers := range []url.Values{{"decision": {"approve"}}, {"username": {p.Name}, "password": {p.password}}} {
+		if err != nil {
+			return nil, err
+		}
+		if page, err = p.submit(page, answers); err == nil && page.StatusCode/100 == 3 {
+			break
+		}
+	}
+	return page, err
 }
 
 // submit sends the page's form.
