@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -172,6 +173,18 @@ func FuzzParseQuery(f *testing.F) {
 		wellFormed(t, p)
 		if e != nil && (e.Code != CodeInvalidRequest || e.Status != http.StatusBadRequest) {
 			t.Errorf("error: %v", e)
+		}
+	})
+}
+
+func FuzzIsCodeVerifier(f *testing.F) {
+	for _, seed := range []string{"", strings.Repeat("a", 42), strings.Repeat("a", 43), strings.Repeat("~", 128), strings.Repeat("a", 129), "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", strings.Repeat("ä", 30), strings.Repeat("a", 43) + "\n"} {
+		f.Add(seed)
+	}
+	form := regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}\z`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if IsCodeVerifier(s) != form.MatchString(s) {
+			t.Errorf("IsCodeVerifier(%q) = %v", s, IsCodeVerifier(s))
 		}
 	})
 }
