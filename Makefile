@@ -85,6 +85,10 @@ test: ## Run all tests; the first run on a machine builds a Kubernetes API serve
 e2e: ## Test on a real cluster, as make demo makes one; the first run on a machine builds it.
 	go test -tags e2e -count=1 -p 1 -timeout 40m ./hack/e2e $$(command -v kind >/dev/null || echo ./hack/cluster)
 
+.PHONY: bench
+bench: ## Measure what registering, redeeming and refreshing cost, on each store.
+	go run ./hack/bench
+
 .PHONY: lint
 lint: ## Run the linters, import rules among them.
 	$(tool) golangci-lint run

@@ -8,10 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/gateway/config"
@@ -100,56 +96,17 @@ func deafReplica(t *testing.T, f fleet, deaf *replica) {
 	dies(t, client.On(1), known.Access)
 }
 
-// prepareCluster makes what the controller makes for a gateway: its shards, and
-// a service account that may touch nothing else. It returns a kubeconfig of the
-// account, and has what the shards hold searched for secrets in the end.
+// prepareCluster makes what the controller makes for a gateway. It returns a
+// kubeconfig of its account, and has what the shards hold searched for secrets in
+// the end.
 func prepareCluster(t *testing.T, env *testenv.Env, s *gatewaytest.Server) string {
 	t.Helper()
-	unlimited := rest.CopyConfig(env.Config)
-	unlimited.QPS = -1
-	c, err := client.New(unlimited, client.Options{})
+	c, err := client.New(env.Config, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	k := s.Config.Store.Kubernetes
-	create := func(o client.Object) {
-		t.Helper()
-		if err := c.Create(t.Context(), o); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var names []string
-	for part, count := range map[string]int{"clients": k.ClientShards, "grants": k.GrantShards} {
-		for n := range count {
-			name := fmt.Sprintf("%s-%s-%d", k.Name, part, n)
-			shard := &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: name},
-				Data:       map[string][]byte{"_shard": {1}},
-			}
-			create(shard)
-			// Or every key of every record would be listed there too.
-			strip := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"replace","path":"/metadata/managedFields","value":[{}]}]`))
-			if err := c.Patch(t.Context(), shard, strip); err != nil {
-				t.Fatal(err)
-			}
-			names = append(names, name)
-		}
-	}
-	meta := metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name}
-	create(&corev1.ServiceAccount{ObjectMeta: meta})
-	create(&rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "watch", "patch"}, ResourceNames: names,
-	}}})
-	create(&rbacv1.RoleBinding{
-		ObjectMeta: meta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: k.Name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: k.Namespace, Name: k.Name}},
-	})
-	account, err := env.ServiceAccount(t.Context(), k.Namespace, k.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubeconfig, err := env.WriteKubeconfig(account)
+	kubeconfig, err := env.Shards(t.Context(), k.Name, k.ClientShards, k.GrantShards)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +23,7 @@ import (
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers"
 	"vestibule.dev/vestibule/hack/testenv"
+	"vestibule.dev/vestibule/hack/testlog"
 )
 
 func TestFlags(t *testing.T) {
@@ -47,7 +46,7 @@ func TestFlags(t *testing.T) {
 // The program, with the rights of its generated roles and no others: it takes the
 // lease, answers probes, counts, acts, and gives the lease back at its end.
 func TestTheProgram(t *testing.T) {
-	logs := &buffer{}
+	logs := &testlog.Buffer{}
 	logTo(logs, slog.LevelInfo) // Before anybody logs.
 	env, err := testenv.Start(testenv.Options{CRDs: []string{"../../config/crd/bases"}})
 	must(t, err)
@@ -106,24 +105,6 @@ func TestTheProgram(t *testing.T) {
 			t.Errorf("it lacks a right: %s", line)
 		}
 	}
-}
-
-// buffer takes logs from several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 const home = "vestibule-system"

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vestibule.dev/vestibule/hack/testlog"
 )
 
 const sample = "../../config/samples/weather.yaml"
@@ -27,28 +29,20 @@ type local struct {
 	stop      func() error
 }
 
-// buffer may be read while the command writes.
+// buffer notices when the command has said all that it says at the start.
 type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-	// ready is closed once the command has said all that it says at the start.
+	testlog.Buffer
+	// ready is closed then.
 	ready chan struct{}
 	once  sync.Once
 }
 
 func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	n, err := b.Buffer.Write(p)
 	if bytes.Contains(p, []byte("delete it to start anew")) && b.ready != nil {
-		defer b.once.Do(func() { close(b.ready) })
+		b.once.Do(func() { close(b.ready) })
 	}
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	return n, err
 }
 
 var (

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -38,8 +37,12 @@ type tokens struct {
 	Refresh string `json:"refresh_token"`
 }
 
-// do sends a request whose answer must have the given status, and reads it.
-func (c *program) do(r *http.Request, status int) (http.Header, []byte, error) {
+// do sends a request, with the cookies that the last answer has set. Its answer must
+// have the given status, and is read.
+func (c *program) do(r *http.Request, last http.Header, status int) (http.Header, []byte, error) {
+	for _, line := range last["Set-Cookie"] {
+		r.Header.Add("Cookie", cookie.FindString(line))
+	}
 	w, err := c.http.Do(r)
 	if err != nil {
 		return nil, nil, err
@@ -64,7 +67,7 @@ func (c *program) register(from string) (id string, err error) {
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Forwarded-For", from)
-	_, answer, err := c.do(r, http.StatusCreated)
+	_, answer, err := c.do(r, nil, http.StatusCreated)
 	if err != nil {
 		return "", err
 	}
@@ -94,11 +97,7 @@ func (c *program) login(id string) (login, error) {
 		"client_id": {id}, "redirect_uri": {redirectURI}, "response_type": {"code"}, "state": {"s"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
 	}
-	r, err := http.NewRequest(http.MethodGet, c.gateway+"/authorize?"+query.Encode(), nil)
-	if err != nil {
-		return l, err
-	}
-	header, page, err := c.do(r, http.StatusOK)
+	header, page, err := c.get("/authorize", query, nil, http.StatusOK)
 	if err != nil {
 		return l, err
 	}
@@ -107,12 +106,7 @@ func (c *program) login(id string) (login, error) {
 		return l, fmt.Errorf("no form in %s", page)
 	}
 	form := url.Values{"request": {string(m[1])}, "decision": {"approve"}}
-	if r, err = http.NewRequest(http.MethodPost, c.gateway+"/consent", strings.NewReader(form.Encode())); err != nil {
-		return l, err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	setCookies(r, header)
-	if header, _, err = c.do(r, http.StatusSeeOther); err != nil {
+	if header, _, err = c.post("/consent", form, header, http.StatusSeeOther); err != nil {
 		return l, err
 	}
 	there, err := url.Parse(header.Get("Location"))
@@ -120,11 +114,7 @@ func (c *program) login(id string) (login, error) {
 		return l, err
 	}
 	back := url.Values{"state": there.Query()["state"], "code": there.Query()["nonce"]}
-	if r, err = http.NewRequest(http.MethodGet, c.gateway+"/callback/corp?"+back.Encode(), nil); err != nil {
-		return l, err
-	}
-	setCookies(r, header)
-	if header, _, err = c.do(r, http.StatusSeeOther); err != nil {
+	if header, _, err = c.get("/callback/corp", back, header, http.StatusSeeOther); err != nil {
 		return l, err
 	}
 	answer, err := url.Parse(header.Get("Location"))
@@ -137,11 +127,23 @@ func (c *program) login(id string) (login, error) {
 	return l, nil
 }
 
-// setCookies sends what the last answer has set.
-func setCookies(r *http.Request, last http.Header) {
-	for _, line := range last["Set-Cookie"] {
-		r.Header.Add("Cookie", cookie.FindString(line))
+// get sends a request with the cookies that the last answer has set.
+func (c *program) get(path string, query url.Values, last http.Header, status int) (http.Header, []byte, error) {
+	r, err := http.NewRequest(http.MethodGet, c.gateway+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return nil, nil, err
 	}
+	return c.do(r, last, status)
+}
+
+// post sends a form likewise.
+func (c *program) post(path string, form url.Values, last http.Header, status int) (http.Header, []byte, error) {
+	r, err := http.NewRequest(http.MethodPost, c.gateway+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return c.do(r, last, status)
 }
 
 func (c *program) redeem(l login) (tokens, error) {
@@ -156,12 +158,7 @@ func (c *program) refresh(id, refreshToken string) (tokens, error) {
 
 func (c *program) token(form url.Values) (tokens, error) {
 	var t tokens
-	r, err := http.NewRequest(http.MethodPost, c.gateway+"/token", bytes.NewReader([]byte(form.Encode())))
-	if err != nil {
-		return t, err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	_, answer, err := c.do(r, http.StatusOK)
+	_, answer, err := c.post("/token", form, nil, http.StatusOK)
 	if err != nil {
 		return t, err
 	}

@@ -13,8 +13,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// Assets is the directory of kube-apiserver and etcd. It is found as Start finds it.
-func Assets() (string, error) {
+// assets is the directory of kube-apiserver and etcd.
+func assets() (string, error) {
 	dir := os.Getenv("KUBEBUILDER_ASSETS")
 	if dir == "" {
 		var err error

@@ -57,7 +57,7 @@ type Env struct {
 // had is an error. If the test process dies without Stop, the control plane
 // ends with it.
 func Start(o Options) (*Env, error) {
-	assets, err := Assets()
+	assets, err := assets()
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ const maxUsed = 1 << 16
 
 // usedAssertions remembers, on this replica, which assertions have come.
 type usedAssertions struct {
-	mu       *sync.Mutex
+	mu       sync.Mutex
 	limit    int
 	count    int
 	byClient map[string]*usedBy
@@ -107,8 +107,8 @@ type usedBy struct {
 	order [][sha256.Size]byte
 }
 
-func newUsedAssertions() usedAssertions {
-	return usedAssertions{mu: &sync.Mutex{}, limit: maxUsed, byClient: map[string]*usedBy{}}
+func newUsedAssertions() *usedAssertions {
+	return &usedAssertions{limit: maxUsed, byClient: map[string]*usedBy{}}
 }
 
 // add says whether the assertion comes for the first time, and remembers it. If

@@ -47,7 +47,7 @@ type Service struct {
 	opts  Options
 	table *records.Table[Client]
 	room  room
-	used  usedAssertions
+	used  *usedAssertions
 }
 
 // New returns the service; its Observe must be fed by the store.

@@ -90,7 +90,7 @@ func parse(clientID string, body []byte) (*Document, error) {
 		return nil, errors.New("is not one JSON object")
 	}
 	m := metadata{members: members}
-	d := &Document{ClientID: clientID, Name: m.text("client_name", maxName), URI: webPage(m.text("client_uri", maxURI))}
+	d := &Document{ClientID: clientID, Name: m.text("client_name", maxName), URI: oauth.WebPage(m.text("client_uri", maxURI))}
 	if m.text("client_id", MaxClientID) != clientID {
 		m.fail("does not name its own URL as client_id")
 	}
@@ -221,12 +221,4 @@ func (m *metadata) keys(d *Document) {
 		}
 	}
 	d.JWKSURI = m.text("jwks_uri", MaxClientID)
-}
-
-// webPage returns s if it is the URL of a web page, or "".
-func webPage(s string) string {
-	if u, err := url.Parse(s); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil {
-		return ""
-	}
-	return s
 }

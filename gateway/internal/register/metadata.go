@@ -3,7 +3,6 @@ package register
 import (
 	"encoding/json"
 	"errors"
-	"net/url"
 	"slices"
 
 	"vestibule.dev/vestibule/gateway/internal/clients"
@@ -35,7 +34,7 @@ func (h *Handler) parse(body []byte) (clients.Client, *oauth.Error) {
 	m := metadata{members: members}
 	c := clients.Client{
 		Name: m.text("client_name", maxName),
-		URI:  webPage(m.text("client_uri", maxURI)),
+		URI:  oauth.WebPage(m.text("client_uri", maxURI)),
 	}
 	c.Method = h.method(&m)
 	m.mustContain("grant_types", "authorization_code")
@@ -67,14 +66,6 @@ func (h *Handler) method(m *metadata) string {
 		m.fail(invalidMetadata("clients without a secret may not register here: token_endpoint_auth_method must be client_secret_basic or client_secret_post"))
 	}
 	return method
-}
-
-// webPage returns s if it is the URL of a web page, or "".
-func webPage(s string) string {
-	if u, err := url.Parse(s); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil {
-		return ""
-	}
-	return s
 }
 
 // metadata reads members one by one, and remembers the first that is wrong.

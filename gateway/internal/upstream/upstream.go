@@ -269,18 +269,11 @@ func (u *Upstream) identify(ctx context.Context, p *provider, t *oauth2.Token, b
 
 // token calls the token endpoint. If that refuses the client's secret, and there
 // is another one by now, it is called once more.
-func (u *Upstream) token(ctx context.Context, p *provider, call func(context.Context, *provider) (*oauth2.Token, error)) (*oauth2.Token, *provider, error) {
-	t, err := call(context.WithValue(ctx, oauth2.HTTPClient, p.http), p)
-	if err != nil {
-		err = classify(err)
-	}
+func (u *Upstream) token(ctx context.Context, p *provider, call tokenCall) (*oauth2.Token, *provider, error) {
+	t, err := u.try(ctx, p, call)
 	if !errors.Is(err, ErrCredentials) {
-		if err == nil {
-			u.setRefused(nil)
-		}
 		return t, p, err
 	}
-	u.setRefused(&p.secret)
 	if secret, readErr := readSecret(u.config.Client().ClientSecretFile); readErr != nil || secret == p.secret {
 		return nil, p, err
 	}
@@ -288,15 +281,26 @@ func (u *Upstream) token(ctx context.Context, p *provider, call func(context.Con
 	if p, err = u.get(ctx); err != nil {
 		return nil, p, err
 	}
-	if t, err = call(context.WithValue(ctx, oauth2.HTTPClient, p.http), p); err != nil {
+	t, err = u.try(ctx, p, call)
+	return t, p, err
+}
+
+// tokenCall is one request to a provider's token endpoint.
+type tokenCall func(context.Context, *provider) (*oauth2.Token, error)
+
+// try calls once, and remembers whether the secret was refused.
+func (u *Upstream) try(ctx context.Context, p *provider, call tokenCall) (*oauth2.Token, error) {
+	t, err := call(context.WithValue(ctx, oauth2.HTTPClient, p.http), p)
+	if err != nil {
 		err = classify(err)
 	}
-	if errors.Is(err, ErrCredentials) {
-		u.setRefused(&p.secret)
-	} else if err == nil {
+	switch {
+	case err == nil:
 		u.setRefused(nil)
+	case errors.Is(err, ErrCredentials):
+		u.setRefused(&p.secret)
 	}
-	return t, p, err
+	return t, err
 }
 
 func (u *Upstream) setRefused(secret *string) {
