@@ -21,6 +21,7 @@ import (
 
 	"vestibule.dev/vestibule/gateway"
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
 // Clock is the gateways' time: the real one, and what the test adds to it.
@@ -51,9 +52,11 @@ func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
 type Setup struct {
 	// Configure changes the configuration.
 	Configure func(*config.Config)
+	// Keys are those of another server; unset, new ones.
+	Keys *config.KeySet
 	// Replicas is how many gateways share one store; unset, one.
 	Replicas int
-	// Options change how a gateway is made.
+	// Options change how each gateway is made.
 	Options func(*gateway.Options)
 	// Backend serves MCP; unset, the Recorder does.
 	Backend http.Handler
@@ -72,7 +75,8 @@ type Server struct {
 	// sent to one of them.
 	Addrs []string
 
-	options gateway.Options
+	// options are those of the next gateway.
+	options func() gateway.Options
 }
 
 // New starts a server that ends with the test: without scopes of its own, with
@@ -81,19 +85,22 @@ func New(t testing.TB, setup Setup) *Server {
 	t.Helper()
 	l := Listen(t)
 	s := Describe(t, "http://"+l.Addr().String(), setup)
-	o := gateway.Options{Log: s.Log(), Now: s.Clock.Now}
-	if setup.Options != nil {
-		setup.Options(&o)
-	}
+	var shared store.Store
 	if setup.Replicas > 1 {
-		o.Store = share(t, s.Config.Store.Memory.File, s.Clock.Now)
+		shared = share(t, s.Config.Store.Memory.File, s.Clock.Now)
 	}
-	s.options = o
+	s.options = func() gateway.Options {
+		o := gateway.Options{Log: s.Log(), Now: s.Clock.Now, Store: shared}
+		if setup.Options != nil {
+			setup.Options(&o)
+		}
+		return o
+	}
 	for n := range max(setup.Replicas, 1) {
 		if n > 0 {
 			l = Listen(t)
 		}
-		g, err := gateway.New(s.Config, s.Keys, o)
+		g, err := gateway.New(s.Config, s.Keys, s.options())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,12 +110,12 @@ func New(t testing.TB, setup Setup) *Server {
 }
 
 // Join starts one more replica, with a configuration that is changed for it, and
-// returns its number. The server must have had several to begin with.
+// returns its number. The server must have had several to begin with, or a Vault.
 func (s *Server) Join(t testing.TB, change func(*config.Config)) int {
 	t.Helper()
 	changed := *s.Config
 	change(&changed)
-	g, err := gateway.New(&changed, s.Keys, s.options)
+	g, err := gateway.New(&changed, s.Keys, s.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +130,10 @@ func Describe(t testing.TB, publicURL string, setup Setup) *Server {
 	secrets := NewSecrets(t)
 	s := &Server{
 		URL: publicURL, Secrets: secrets, Clock: &Clock{},
-		IdP: NewIdP(t, secrets), Backend: &Recorder{}, Keys: config.NewKeySet(time.Now()),
+		IdP: NewIdP(t, secrets), Backend: &Recorder{}, Keys: setup.Keys,
+	}
+	if s.Keys == nil {
+		s.Keys = config.NewKeySet(time.Now())
 	}
 	for _, k := range s.Keys.Keys {
 		secrets.Add("root key", string(k.Secret))
@@ -229,6 +239,8 @@ type Request struct {
 	Host   string
 	Header http.Header
 	Body   string
+	// Trailer is what came behind the body.
+	Trailer http.Header
 }
 
 // Respond answers the requests to come.
@@ -248,7 +260,7 @@ func (b *Recorder) Requests() []Request {
 func (b *Recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // the test sees what arrived
 	b.mu.Lock()
-	b.requests = append(b.requests, Request{r.Method, r.URL, r.Host, r.Header.Clone(), string(body)})
+	b.requests = append(b.requests, Request{r.Method, r.URL, r.Host, r.Header.Clone(), string(body), r.Trailer.Clone()})
 	respond := b.respond
 	b.mu.Unlock()
 	if respond != nil {
