@@ -1,6 +1,9 @@
 package gateway
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // AnswerWithin bounds requests to the authorization server by another time, until
 // the function that it returns is called.
@@ -9,3 +12,6 @@ func AnswerWithin(d time.Duration) (restore func()) {
 	answerWithin = d
 	return func() { answerWithin = before }
 }
+
+// Handler serves all paths.
+func Handler(g *Gateway) http.Handler { return g.handler }
