@@ -16,6 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/keys"
 )
 
 const (
@@ -281,7 +282,7 @@ func (u *Upstream) token(ctx context.Context, p *provider, call func(context.Con
 		return t, p, err
 	}
 	u.setRefused(&p.secret)
-	if secret, readErr := readSecret(u.config.Client().ClientSecretFile); readErr != nil || secret == p.secret {
+	if secret, readErr := readSecret(u.config.Client().ClientSecretFile); readErr != nil || keys.Equal([]byte(secret), []byte(p.secret)) {
 		return nil, p, err
 	}
 	u.forget(p)
