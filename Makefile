@@ -81,6 +81,10 @@ test: ## Run all tests; the first run on a machine builds a Kubernetes API serve
 	hack/clients/typescript/install.sh
 	@assets=$$(hack/envtest.sh); set -x; KUBEBUILDER_ASSETS=$$assets go test -race ./...
 
+.PHONY: mutants
+mutants: ## Switch rules of the gateway off, one at a time: a test must notice each.
+	@assets=$$(hack/envtest.sh); set -x; KUBEBUILDER_ASSETS=$$assets go run ./hack/mutants
+
 .PHONY: e2e
 e2e: ## Test on a real cluster, as make demo makes one; the first run on a machine builds it.
 	go test -tags e2e -count=1 -p 1 -timeout 40m ./hack/e2e $$(command -v kind >/dev/null || echo ./hack/cluster)

@@ -92,6 +92,10 @@ func TestForgedConsent(t *testing.T) { // A36
 	foreignForm := gatewaytest.ConsentForm(t, foreign.Browser(t).Get(t, other.AuthorizeURL(foreign.AuthorizationRequest())), "approve")
 
 	ours := map[string]string{"Sec-Fetch-Site": "same-origin"}
+	public, err := url.Parse(gw.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, row := range []struct {
 		name   string
 		forge  func(t *testing.T, b *gatewaytest.Browser, form url.Values) (*gatewaytest.Browser, url.Values, map[string]string)
@@ -104,6 +108,11 @@ func TestForgedConsent(t *testing.T) { // A36
 			victim := client.Browser(t)
 			victim.Get(t, gw.AuthorizeURL(request))
 			return victim, form, ours
+		}, http.StatusForbidden},
+		{"another browser's cookie, set before its own", func(t *testing.T, b *gatewaytest.Browser, form url.Values) (*gatewaytest.Browser, url.Values, map[string]string) {
+			victim := client.Browser(t)
+			victim.Get(t, gw.AuthorizeURL(request))
+			return victim, form, map[string]string{"Sec-Fetch-Site": "same-origin", "Cookie": b.HTTP.Jar.Cookies(public)[0].String()}
 		}, http.StatusForbidden},
 		{"from another site", func(_ *testing.T, b *gatewaytest.Browser, form url.Values) (*gatewaytest.Browser, url.Values, map[string]string) {
 			return b, form, map[string]string{"Sec-Fetch-Site": "cross-site"}
@@ -317,6 +326,9 @@ func TestCookies(t *testing.T) { // A37, A38
 			login := send("POST", "/consent", form.Encode(), map[string]string{
 				"Content-Type": "application/x-www-form-urlencoded", "Cookie": set[0].Name + "=" + set[0].Value,
 			})
+			if login.Status != http.StatusSeeOther { // any other might send the form on
+				t.Errorf("the way to the upstream is a %d", login.Status)
+			}
 			set = append(set, cookies(t, login)...)
 			if len(set) != 2 {
 				t.Fatalf("there are %d cookies, not one for forms and one for the login", len(set))
