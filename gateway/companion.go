@@ -122,7 +122,8 @@ func (c *companion) checkPolicy(context.Context) (string, *report.Failure) {
 	return "the newest policy is in force", nil
 }
 
-// checkStore also says how full the store is, so that a change of that is told.
+// checkStore also says how full the store is, so that a change of that is told, and
+// whether the newest keys are in use.
 func (c *companion) checkStore() func(context.Context) (string, *report.Failure) {
 	p := c.parts
 	check := probe.Store(p.store, func() (sealed, all int) {
@@ -132,6 +133,9 @@ func (c *companion) checkStore() func(context.Context) (string, *report.Failure)
 	})
 	return func(ctx context.Context) (string, *report.Failure) {
 		message, failure := check(ctx)
+		if err := p.keys.problem(); failure == nil && err != nil {
+			failure = &report.Failure{Reason: config.ReasonKeysInvalid, Message: "the newest keys are not used: " + err.Error()}
+		}
 		for _, kind := range store.Kinds {
 			if failure == nil && p.filling(kind) {
 				message += fmt.Sprintf("; the shards of %ss are filling", kind)

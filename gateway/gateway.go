@@ -52,6 +52,7 @@ type Gateway struct {
 	clients *clients.Service
 	grants  *grants.Service
 	rules   *inForce
+	keys    *keyFile
 	handler http.Handler
 	// companion is what else runs in a cluster; nil outside of one.
 	companion *companion
@@ -74,7 +75,7 @@ func New(cfg *config.Config, set *config.KeySet, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{log: o.Log, store: p.store, clients: p.clients, grants: p.grants, rules: p.rules}
+	g := &Gateway{log: o.Log, store: p.store, clients: p.clients, grants: p.grants, rules: p.rules, keys: p.keys}
 	g.draining, g.drain = context.WithCancel(context.Background())
 	if g.handler, err = p.router(g.draining); err != nil {
 		return nil, err
@@ -118,6 +119,7 @@ type parts struct {
 	now       func() time.Time
 	log       *slog.Logger
 	ring      *keys.Ring
+	keys      *keyFile
 	store     store.Store
 	rules     *inForce
 	sources   *source.Resolver
@@ -179,6 +181,9 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		Scopes:    func() oauth.Scopes { return p.scopes().With(oauth.Scopes{oauth.ScopeOfflineAccess}) },
 		Now:       o.Now, Log: o.Log,
 	})
+	p.keys = &keyFile{
+		path: cfg.KeysFile, ring: p.ring, tables: []keyed{p.clients, p.grants}, log: o.Log, every: keysEvery, set: set,
+	}
 	return p, nil
 }
 

@@ -34,6 +34,7 @@ func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing 
 	defer stopWatching()
 	failed := make(chan error, 3)
 	go func() { failed <- g.Watch(watching) }()
+	go g.keys.run(watching)
 	if g.companion != nil {
 		go g.companion.run(watching)
 	}

@@ -73,6 +73,7 @@ const (
 	ReasonStoreUnreachable  = "StoreUnreachable"  // no answer
 	ReasonStoreUnwritable   = "StoreUnwritable"   // reads work, writes do not
 	ReasonKeysMismatch      = "KeysMismatch"      // records do not open with these keys
+	ReasonKeysInvalid       = "KeysInvalid"       // the newest key set cannot be used, the one before is
 
 	// Upstreams.
 	ReasonUpstreamUnreachable   = "UpstreamUnreachable"   // no answer, or no discovery document

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -13,11 +14,27 @@ import (
 // it is not the only one: by then every gateway has been handed it.
 const KeyPropagation = 15 * time.Minute
 
-// KeySet is the document in a gateway's key Secret. Keys are only appended;
-// everything that the gateway seals or mints says which key it is under.
+// SessionTTL is how long a session id is good that a gateway has sealed. A client
+// whose id is not, starts another session by itself.
+const SessionTTL = 30 * 24 * time.Hour
+
+// MaxKeys is how many keys a set has at most: half of the ids that there are, so
+// that an id is not used again before all under it has long ended.
+const MaxKeys = 128
+
+// KeySet is the document in a gateway's key Secret. Everything that the gateway
+// seals or mints says which key it is under.
+//
+// A gateway of a version before Dropped and Key.Made refuses a document that has
+// them: one that runs goes on with the keys that it has, one that starts then does
+// not. So they are written only when a key is dropped, which is rare.
 type KeySet struct {
-	Version int   `json:"version"`
-	Keys    []Key `json:"keys"`
+	Version int `json:"version"`
+	// Keys are in the order of their making.
+	Keys []Key `json:"keys"`
+	// Dropped are the keys that were dropped before their time, because somebody
+	// else may have them: all that is under them has ended.
+	Dropped []DroppedKey `json:"dropped,omitempty"`
 }
 
 // Key is one root secret. Every use derives its own key from it.
@@ -29,27 +46,130 @@ type Key struct {
 	NotBefore time.Time `json:"notBefore"`
 	// Secret is 32 random bytes.
 	Secret []byte `json:"secret"`
+	// Made is when it was made, where that cannot be told from NotBefore.
+	Made time.Time `json:"made,omitzero"`
+}
+
+// DroppedKey is what is left of a key that was dropped.
+type DroppedKey struct {
+	ID uint8     `json:"id"`
+	At time.Time `json:"at"`
+}
+
+// MadeAt returns when the key was made, in whole seconds.
+func (k *Key) MadeAt() time.Time {
+	switch {
+	case !k.Made.IsZero():
+		return k.Made
+	case k.ID == 1: // the first of all, which is good at once
+		return k.NotBefore
+	}
+	return k.NotBefore.Add(-KeyPropagation)
 }
 
 // NewKeySet returns a set with one new key that is good at once.
 func NewKeySet(now time.Time) *KeySet {
-	return &KeySet{Version: Version, Keys: []Key{newKey(1, now)}}
+	return &KeySet{Version: Version, Keys: []Key{newKey(1, now, now)}}
 }
 
-func newKey(id uint8, notBefore time.Time) Key {
+func newKey(id uint8, made, notBefore time.Time) Key {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails (crypto/rand)
-	return Key{ID: id, NotBefore: notBefore.UTC().Truncate(time.Second), Secret: secret}
+	k := Key{ID: id, NotBefore: wholeSecond(notBefore), Secret: secret}
+	if made = wholeSecond(made); !k.MadeAt().Equal(made) {
+		k.Made = made
+	}
+	return k
 }
 
-// Append adds a new key to be minted with from notBefore on.
+func wholeSecond(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+// Newest returns the key that was made last.
+func (s *KeySet) Newest() *Key { return &s.Keys[len(s.Keys)-1] }
+
+// Append adds a new key to be minted with from notBefore on, which is
+// KeyPropagation from now. It fails if there are MaxKeys.
 func (s *KeySet) Append(notBefore time.Time) error {
-	last := s.Keys[len(s.Keys)-1].ID
-	if last == 255 {
-		return errors.New("all 255 key ids are used")
+	if len(s.Keys) >= MaxKeys {
+		return fmt.Errorf("there are %d keys, and no more are kept", MaxKeys)
 	}
-	s.Keys = append(s.Keys, newKey(last+1, notBefore))
+	id, err := s.nextID()
+	if err != nil {
+		return err
+	}
+	s.Keys = append(s.Keys, newKey(id, notBefore.Add(-KeyPropagation), notBefore))
 	return nil
+}
+
+// nextID is the one after the newest key's; after the last comes the first.
+func (s *KeySet) nextID() (uint8, error) {
+	id := s.Newest().ID%255 + 1
+	if slices.ContainsFunc(s.Keys, func(k Key) bool { return k.ID == id }) ||
+		slices.ContainsFunc(s.Dropped, func(d DroppedKey) bool { return d.ID == id }) {
+		return 0, errors.New("all 255 key ids are in use")
+	}
+	return id, nil
+}
+
+// Drop ends the keys that were made before a time, and all that is under them, and
+// adds one that is good at once. It returns how many it has ended; if there is none,
+// it changes nothing.
+func (s *KeySet) Drop(before, now time.Time) (int, error) {
+	before = wholeSecond(before) // as MadeAt is
+	dropped := slices.Clone(s.Dropped)
+	kept := slices.DeleteFunc(slices.Clone(s.Keys), func(k Key) bool {
+		gone := k.MadeAt().Before(before)
+		if gone {
+			dropped = append(dropped, DroppedKey{ID: k.ID, At: wholeSecond(now)})
+		}
+		return gone
+	})
+	n := len(s.Keys) - len(kept)
+	if n == 0 {
+		return 0, nil
+	}
+	id, err := s.nextID()
+	if err != nil {
+		return 0, err
+	}
+	s.Keys, s.Dropped = append(kept, newKey(id, now, now)), dropped
+	return n, nil
+}
+
+// Retire removes the keys under which nothing lives any more, and forgets dropped
+// ones likewise: those that were not minted with any more lived before now. It
+// returns the ids of the removed ones, and when the next may go; zero if none.
+func (s *KeySet) Retire(lived time.Duration, now time.Time) (removed []uint8, next time.Time) {
+	due := func(since time.Time) bool {
+		end := since.Add(lived)
+		if !end.After(now) {
+			return true
+		}
+		if next.IsZero() || end.Before(next) {
+			next = end
+		}
+		return false
+	}
+	var kept []Key
+	for i, k := range s.Keys {
+		var since time.Time // when a younger one took over
+		for _, younger := range s.Keys[i+1:] {
+			if since.IsZero() || younger.NotBefore.Before(since) {
+				since = younger.NotBefore
+			}
+		}
+		if !since.IsZero() && due(since) {
+			removed = append(removed, k.ID)
+			continue
+		}
+		kept = append(kept, k)
+	}
+	s.Keys = kept
+	s.Dropped = slices.DeleteFunc(s.Dropped, func(d DroppedKey) bool { return due(d.At) })
+	if len(s.Dropped) == 0 {
+		s.Dropped = nil
+	}
+	return removed, next
 }
 
 // Marshal returns the document.
@@ -70,6 +190,12 @@ func ParseKeySet(data []byte) (*KeySet, error) {
 			return nil, fmt.Errorf("keys[%d]: needs an id of its own from 1 to 255 and a secret of 32 bytes", i)
 		}
 		seen[k.ID] = true
+	}
+	for i, d := range s.Dropped {
+		if d.ID == 0 || seen[d.ID] {
+			return nil, fmt.Errorf("dropped[%d]: needs an id of its own from 1 to 255", i)
+		}
+		seen[d.ID] = true
 	}
 	return &s, nil
 }

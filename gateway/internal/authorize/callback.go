@@ -59,8 +59,12 @@ func (h *Handler) takeLogin(w http.ResponseWriter, r *http.Request, state string
 	if value == "" {
 		return unknown(errNoFlow)
 	}
-	h.cookies.drop(w, flowName(state))
 	login, err := seal.Open[pendingLogin](h.flows, value)
+	if errors.Is(err, keys.ErrNotYet) {
+		// The cookie stays: whoever reloads the page may be luckier.
+		return pendingLogin{}, oauth.Unavailable(err)
+	}
+	h.cookies.drop(w, flowName(state))
 	if err != nil {
 		return unknown(err)
 	}

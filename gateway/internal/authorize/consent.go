@@ -120,11 +120,7 @@ func (h *Handler) describe(scopes []string) []pages.Scope {
 func (h *Handler) Consent(w http.ResponseWriter, r *http.Request) {
 	pending, e := h.readConsent(r)
 	if e != nil {
-		h.problem(w, r, e, pages.Problem{
-			Title:  "This page is no longer good",
-			Text:   "It was open for too long, or it was opened in another browser.",
-			Advice: startAgain,
-		})
+		h.problem(w, r, e, stalePage)
 		return
 	}
 	req := pending.request
@@ -146,6 +142,12 @@ func (h *Handler) Consent(w http.ResponseWriter, r *http.Request) {
 	h.startLogin(w, r, req, pending.upstream)
 }
 
+var stalePage = pages.Problem{
+	Title:  "This page is no longer good",
+	Text:   "It was open for too long, or it was opened in another browser.",
+	Advice: startAgain,
+}
+
 // answeredConsent is a request with where to log in; upstream is nil if the
 // person said no.
 type answeredConsent struct {
@@ -165,6 +167,9 @@ func (h *Handler) readConsent(r *http.Request) (answeredConsent, *oauth.Error) {
 		return answeredConsent{}, forbidden(errForeignForm)
 	}
 	pending, err := seal.Open[pendingConsent](h.consents, p.Get("request"))
+	if errors.Is(err, keys.ErrNotYet) {
+		return answeredConsent{}, oauth.Unavailable(err)
+	}
 	if err != nil {
 		return answeredConsent{}, oauth.InvalidRequest("the consent page is not good any more").Because(err)
 	}
@@ -223,9 +228,13 @@ func loginUnavailable(err error) *oauth.Error {
 	}
 }
 
-// startedAt is when a pending login began; one that does not open is the first to go.
+// startedAt is when a pending login began; one that does not open is the first to
+// go, unless its key is so new that it is not known here yet.
 func (h *Handler) startedAt(value string) int64 {
 	login, err := seal.Open[pendingLogin](h.flows, value)
+	if errors.Is(err, keys.ErrNotYet) {
+		return h.Now().Unix()
+	}
 	if err != nil {
 		return 0
 	}

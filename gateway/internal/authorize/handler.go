@@ -163,6 +163,7 @@ func (h *Handler) redirectError(w http.ResponseWriter, r *http.Request, req requ
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, e *oauth.Error, p pages.Problem) {
 	h.Audit.Record(r, audit.Refused, e.Facts()...)
 	if e.RetryAfter > 0 {
+		p = unavailablePage // whatever the page was
 		w.Header().Set("Retry-After", "2")
 	}
 	pages.WriteProblem(w, e.Status, p)
@@ -229,6 +230,6 @@ func documentProblem(bad *documents.Error, clientID string) (*oauth.Error, pages
 
 var unavailablePage = pages.Problem{
 	Title:  "This does not work right now",
-	Text:   "The place where registrations and grants are kept does not answer.",
-	Advice: "Try again in a minute. Nothing has been lost.",
+	Text:   "The place where registrations and grants are kept does not answer, or this server is just changing its keys.",
+	Advice: "Reload this page in a minute. Nothing has been lost.",
 }

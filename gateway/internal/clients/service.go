@@ -66,6 +66,12 @@ func (s *Service) Observe(id store.ID, value []byte) { s.table.Observe(id, value
 // many there are in all.
 func (s *Service) Unreadable() (sealed, all int) { return s.table.Unreadable() }
 
+// Rekey is to be called when the ring's keys were replaced.
+func (s *Service) Rekey() { s.table.Rekey() }
+
+// Sweep deletes some of the records whose key was dropped.
+func (s *Service) Sweep(ctx context.Context) { s.table.Sweep(ctx) }
+
 // Register writes a new client and returns it with its secret, which is "" for
 // one whose method needs none. From then on every replica knows it. It returns ErrTooMany, or
 // store.ErrUnavailable.

@@ -67,21 +67,26 @@ func (s *Server) Origin() string {
 }
 
 // HTTP returns a client that reaches one replica, whatever host it asks for
-// below the public URL, and follows no redirects.
+// below the public URL, and follows no redirects. All such clients share their
+// connections.
 func (s *Server) HTTP(replica int) *http.Client {
-	public, dialer := strings.TrimPrefix(s.Origin(), "http://"), &net.Dialer{}
+	transport, _ := s.transports.LoadOrStore(replica, s.transport(replica))
 	return &http.Client{
-		Timeout: 60 * time.Second,
-		Transport: &http.Transport{
-			MaxIdleConnsPerHost: 64,
-			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if addr == public {
-					addr = s.Addrs[replica]
-				}
-				return dialer.DialContext(ctx, network, addr)
-			},
-		},
+		Timeout: 60 * time.Second, Transport: transport.(*http.Transport),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (s *Server) transport(replica int) *http.Transport {
+	public, dialer := strings.TrimPrefix(s.Origin(), "http://"), &net.Dialer{}
+	return &http.Transport{
+		MaxIdleConnsPerHost: 64,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr == public {
+				addr = s.Addrs[replica]
+			}
+			return dialer.DialContext(ctx, network, addr)
+		},
 	}
 }
 

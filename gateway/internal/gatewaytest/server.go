@@ -21,6 +21,7 @@ import (
 
 	"vestibule.dev/vestibule/gateway"
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
 // Clock is the gateways' time: the real one, and what the test adds to it.
@@ -68,11 +69,14 @@ type Server struct {
 	Backend *Recorder
 	Secrets *Secrets
 	Clock   *Clock
+	// Store is what the replicas share, where there are several.
+	Store store.Store
 	// Addrs are where the replicas listen. Whoever asks for the host of URL is
 	// sent to one of them.
 	Addrs []string
 
-	options gateway.Options
+	options    gateway.Options
+	transports sync.Map // replica → *http.Transport
 }
 
 // New starts a server that ends with the test: without scopes of its own, with
@@ -86,14 +90,18 @@ func New(t testing.TB, setup Setup) *Server {
 		setup.Options(&o)
 	}
 	if setup.Replicas > 1 {
-		o.Store = share(t, s.Config.Store.Memory.File, s.Clock.Now)
+		s.Store = share(t, s.Config.Store.Memory.File, s.Clock.Now)
+		o.Store = s.Store
 	}
 	s.options = o
 	for n := range max(setup.Replicas, 1) {
+		cfg := *s.Config
 		if n > 0 {
 			l = Listen(t)
+			cfg.KeysFile = s.keysFile(n)
+			s.WriteKeys(t, n, s.Keys)
 		}
-		g, err := gateway.New(s.Config, s.Keys, o)
+		g, err := gateway.New(&cfg, s.Keys, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,9 +132,6 @@ func Describe(t testing.TB, publicURL string, setup Setup) *Server {
 	s := &Server{
 		URL: publicURL, Secrets: secrets, Clock: &Clock{},
 		IdP: NewIdP(t, secrets), Backend: &Recorder{}, Keys: config.NewKeySet(time.Now()),
-	}
-	for _, k := range s.Keys.Keys {
-		secrets.Add("root key", string(k.Secret))
 	}
 	handler := setup.Backend
 	if handler == nil {
@@ -162,6 +167,7 @@ func Describe(t testing.TB, publicURL string, setup Setup) *Server {
 	if err := s.Config.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	s.WriteKeys(t, 0, s.Keys)
 	t.Cleanup(func() { s.dump(t, storeFile) })
 	return s
 }

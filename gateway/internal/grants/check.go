@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/identity"
+	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/tokens"
@@ -21,6 +22,9 @@ import (
 func (s *Service) Check(ctx context.Context, token, resource string) (identity.Identity, error) {
 	now := s.opts.Now()
 	t, err := tokens.Parse(s.opts.Ring, tokens.Access, token, now)
+	if errors.Is(err, keys.ErrNotYet) {
+		return identity.Identity{}, oauth.Unavailable(err)
+	}
 	if err != nil {
 		return identity.Identity{}, oauth.InvalidToken(err.Error())
 	}

@@ -35,7 +35,7 @@ func (s *Service) Redeem(ctx context.Context, r Redemption) (*Issued, error) {
 	now := s.opts.Now()
 	t, err := tokens.Parse(s.opts.Ring, tokens.Code, r.Code, now)
 	if err != nil {
-		return nil, oauth.InvalidGrant("the code is not valid").Because(err)
+		return nil, unread("the code is not valid", err)
 	}
 	id := t.Record
 	refresh, access := tokens.NewSecret(), tokens.NewSecret()

@@ -50,7 +50,7 @@ func (s *Service) Refresh(ctx context.Context, r Refreshing) (*Issued, error) {
 	now := s.opts.Now()
 	t, err := tokens.Parse(s.opts.Ring, tokens.Refresh, r.RefreshToken, now)
 	if err != nil {
-		return nil, oauth.InvalidGrant("the refresh token is not valid").Because(err)
+		return nil, unread("the refresh token is not valid", err)
 	}
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce) // never fails (crypto/rand)
@@ -115,9 +115,11 @@ func (f *refresh) decide() (*Issued, records.Verdict, error) {
 	if i < 0 {
 		return f.reuse()
 	}
-	newest, last, ok := f.walk(i)
+	newest, last, err := f.walk(i)
 	switch {
-	case !ok:
+	case errors.Is(err, keys.ErrNotYet):
+		return nil, records.Keep, oauth.Unavailable(err)
+	case err != nil:
 		return f.reuse()
 	case f.now.Sub(time.Unix(g.Rotations[i].At, 0)) < RetryWindow: // (b)
 		return f.retell(newest, last)
@@ -133,22 +135,25 @@ func (f *refresh) reuse() (*Issued, records.Verdict, error) {
 }
 
 // walk derives the tokens from the presented one on, through rotation i and
-// those after it. It returns the newest, and its parent; ok is false if they do
-// not lead to the record's newest token, so that the presented one was a fake
-// or had been replaced.
-func (f *refresh) walk(i int) (newest, parent string, ok bool) {
+// those after it. It returns the newest, and its parent. An error says that they do
+// not lead to the record's newest token, so that the presented one was a fake or had
+// been replaced; but keys.ErrNotYet, that this cannot be told here yet.
+func (f *refresh) walk(i int) (newest, parent string, err error) {
 	token, generation := f.request.RefreshToken, f.presented.Generation
 	for _, o := range f.grant.Rotations[i:] {
 		if o.Parent != generation {
-			return "", "", false
+			return "", "", errReuse
 		}
-		key := f.service.opts.Ring.ByID(o.KeyID)
-		if key == nil {
-			return "", "", false
+		key, err := f.service.opts.Ring.Find(o.KeyID)
+		if err != nil {
+			return "", "", err
 		}
 		parent, token, generation = token, f.successor(key, o, token), o.Child
 	}
-	return token, parent, equalHash(f.grant.Newest.Hash, token)
+	if !equalHash(f.grant.Newest.Hash, token) {
+		return "", "", errReuse
+	}
+	return token, parent, nil
 }
 
 // successor derives a rotation's child from its parent.
@@ -240,7 +245,10 @@ func (f *refresh) addAccess(token string, child uint32, expires time.Time, scope
 func (f *refresh) retell(newest, parent string) (*Issued, records.Verdict, error) {
 	g := f.grant
 	o := g.Rotations[len(g.Rotations)-1]
-	key := f.service.opts.Ring.ByID(o.KeyID)
+	key, err := f.service.opts.Ring.Find(o.KeyID)
+	if err != nil { // replaced since the walk
+		return nil, records.Keep, oauth.Unavailable(err)
+	}
 	dataKey, err := unwrap(f.id, newest, g.Newest.DataKey)
 	if err != nil {
 		return nil, records.Keep, err

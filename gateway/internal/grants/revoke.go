@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/records"
 	"vestibule.dev/vestibule/gateway/internal/store"
@@ -21,11 +22,15 @@ func (s *Service) Revoke(ctx context.Context, token, clientID string) (*Holder, 
 	now := s.opts.Now()
 	kind := tokens.Refresh
 	t, err := tokens.Parse(s.opts.Ring, kind, token, now)
-	if err != nil {
+	if errors.Is(err, tokens.ErrMalformed) {
 		kind = tokens.Access
-		if t, err = tokens.Parse(s.opts.Ring, kind, token, now); err != nil {
-			return nil, nil //nolint:nilnil // RFC 7009 section 2.2: nothing ended, and no error
-		}
+		t, err = tokens.Parse(s.opts.Ring, kind, token, now)
+	}
+	if errors.Is(err, keys.ErrNotYet) {
+		return nil, oauth.Unavailable(err)
+	}
+	if err != nil {
+		return nil, nil //nolint:nilnil // RFC 7009 section 2.2: nothing ended, and no error
 	}
 	var holder Holder
 	err = s.table.Update(ctx, t.Record, func(g *grant) (records.Verdict, error) {

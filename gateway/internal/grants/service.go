@@ -100,6 +100,12 @@ func (s *Service) Observe(id store.ID, value []byte) {
 // many there are in all.
 func (s *Service) Unreadable() (sealed, all int) { return s.table.Unreadable() }
 
+// Rekey is to be called when the ring's keys were replaced.
+func (s *Service) Rekey() { s.table.Rekey() }
+
+// Sweep deletes some of the records whose key was dropped.
+func (s *Service) Sweep(ctx context.Context) { s.table.Sweep(ctx) }
+
 // Holder says whose a grant is.
 type Holder struct {
 	ClientID, Upstream, Issuer, Subject, Name string
@@ -213,4 +219,13 @@ func protocolError(err error) error {
 		return err
 	}
 	return oauth.Unavailable(err)
+}
+
+// unread is the answer to a code or refresh token that cannot be read. One whose key
+// is on its way here is not refused.
+func unread(description string, err error) *oauth.Error {
+	if errors.Is(err, keys.ErrNotYet) {
+		return oauth.Unavailable(err)
+	}
+	return oauth.InvalidGrant("%s", description).Because(err)
 }

@@ -5,16 +5,11 @@ package keys
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"time"
-
-	"vestibule.dev/vestibule/gateway/config"
 )
 
 // A Label separates the uses of one root secret.
@@ -40,47 +35,6 @@ type Key struct {
 	notBefore time.Time
 	derived   map[Label][]byte
 }
-
-// Ring holds the keys that a gateway knows. It is immutable.
-type Ring struct {
-	keys []*Key // in the order of the set: the newest last
-	byID [256]*Key
-}
-
-// NewRing derives the keys of a set.
-func NewRing(set *config.KeySet) (*Ring, error) {
-	r := &Ring{}
-	for _, root := range set.Keys {
-		k := &Key{ID: root.ID, notBefore: root.NotBefore, derived: map[Label][]byte{}}
-		for _, label := range labels {
-			b, err := hkdf.Key(sha256.New, root.Secret, nil, string(label), 32)
-			if err != nil {
-				return nil, fmt.Errorf("deriving keys: %w", err)
-			}
-			k.derived[label] = b
-		}
-		r.keys = append(r.keys, k)
-		r.byID[root.ID] = k
-	}
-	if len(r.keys) == 0 {
-		return nil, errors.New("no keys")
-	}
-	return r, nil
-}
-
-// Current returns the key to mint and seal with: the newest whose time has
-// come, or the oldest if the clock is before all of them.
-func (r *Ring) Current(now time.Time) *Key {
-	for i := len(r.keys) - 1; i > 0; i-- {
-		if !r.keys[i].notBefore.After(now) {
-			return r.keys[i]
-		}
-	}
-	return r.keys[0]
-}
-
-// ByID returns the key with this id, or nil.
-func (r *Ring) ByID(id uint8) *Key { return r.byID[id] }
 
 // MAC authenticates parts under a label. Parts are length-prefixed, so that no
 // two lists of parts authenticate alike.

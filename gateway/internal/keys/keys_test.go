@@ -34,8 +34,8 @@ func TestANewKeyIsMintedWithOnceItsTimeHasCome(t *testing.T) {
 		}
 	}
 	for id := range 5 {
-		if k, known := r.ByID(uint8(id)), id >= 1 && id <= 3; (k != nil) != known || known && k.ID != uint8(id) {
-			t.Errorf("ByID(%d) = %v", id, k)
+		if k, err := r.Find(uint8(id)); (err == nil) != (id >= 1 && id <= 3) || err == nil && k.ID != uint8(id) {
+			t.Errorf("Find(%d) = %v, %v", id, k, err)
 		}
 	}
 }

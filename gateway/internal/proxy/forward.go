@@ -45,6 +45,9 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, who identity.I
 	}
 	c := &call{who: who, origin: origin}
 	if status, message := h.openSession(r, c); status != 0 {
+		if status == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", "2")
+		}
 		writeRPCError(w, status, message)
 		return
 	}

@@ -5,18 +5,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
+	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/audit"
 	"vestibule.dev/vestibule/gateway/internal/identity"
+	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/seal"
 )
 
 const (
 	sessionHeader = "Mcp-Session-Id"
-	// sessionFor is how long a session id is good. A client whose id is not,
-	// starts another session by itself.
-	sessionFor = 30 * 24 * time.Hour
 	// maxSessionID bounds a backend's own id, in bytes: the sealed one is a header.
 	maxSessionID = 1 << 10
 )
@@ -47,7 +45,7 @@ func (h *Handler) sealSession(resp *http.Response) error {
 		resp.Header.Set(sessionHeader, call.sealed)
 		return nil
 	}
-	sealed, err := seal.Seal(h.Sessions, session{id, call.who.Issuer, call.who.Subject, h.Path}, h.Sessions.Now().Add(sessionFor))
+	sealed, err := seal.Seal(h.Sessions, session{id, call.who.Issuer, call.who.Subject, h.Path}, h.Sessions.Now().Add(config.SessionTTL))
 	if err != nil {
 		return err
 	}
@@ -87,6 +85,9 @@ func (h *Handler) openSession(r *http.Request, c *call) (status int, message str
 	if err != nil {
 		h.Audit.Record(r, audit.Refused, slog.String("route", h.Path), slog.String("client_id", c.who.ClientID),
 			slog.String("subject", c.who.Subject), slog.String("error", "unknown session"), slog.String("reason", err.Error()))
+		if errors.Is(err, keys.ErrNotYet) {
+			return http.StatusServiceUnavailable, "the session cannot be looked up now; try again shortly"
+		}
 		return http.StatusNotFound, "there is no such session"
 	}
 	c.session, c.sealed = s, values[0]

@@ -45,9 +45,9 @@ func (s sealer) open(id store.ID, value []byte, into any) error {
 		return fmt.Errorf("%w: unknown format", errSealed)
 	}
 	head, sealed := value[:store.HeaderLen+1], value[store.HeaderLen+1:]
-	key := s.ring.ByID(head[store.HeaderLen])
-	if key == nil {
-		return fmt.Errorf("%w: its key is not known here", errSealed)
+	key, err := s.ring.Find(head[store.HeaderLen])
+	if err != nil {
+		return fmt.Errorf("%w: %w", errSealed, err)
 	}
 	aead, err := key.AEAD(keys.LabelStore, id[:])
 	if err != nil {

@@ -40,9 +40,9 @@ type Table[T any] struct {
 	sealer sealer
 	rows   sync.Map // store.ID → *row[T]
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards what follows, and writes to rows
 	index  map[string]map[store.ID]*T
-	sealed map[store.ID]struct{} // records that do not open
+	closed map[store.ID]closed
 }
 
 type row[T any] struct {
@@ -58,34 +58,20 @@ func New[T any](opts Options[T]) *Table[T] {
 		opts:   opts,
 		sealer: sealer{ring: opts.Ring, uid: opts.ServerUID, kind: opts.Kind},
 		index:  map[string]map[store.ID]*T{},
-		sealed: map[store.ID]struct{}{},
+		closed: map[store.ID]closed{},
 	}
-}
-
-// Unreadable says how many records of the copy do not open, and how many there
-// are with those.
-func (t *Table[T]) Unreadable() (sealed, all int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, records := range t.index {
-		all += len(records)
-	}
-	return len(t.sealed), all + len(t.sealed)
 }
 
 // Observe takes a record's new value into the copy; nil means that it is gone.
 func (t *Table[T]) Observe(id store.ID, value []byte) {
-	var next *row[T]
-	if value != nil {
-		r, err := t.decode(id, value)
-		if err != nil {
-			t.opts.Log.Error("a record does not open", "kind", t.opts.Kind.String(), "id", id.String(), "error", err)
-		} else {
-			next = r
-		}
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.take(id, value)
+}
+
+// take is Observe; mu is held. Not before is the value opened: nothing is taken in
+// with keys that have been replaced since.
+func (t *Table[T]) take(id store.ID, value []byte) {
 	if old, ok := t.rows.Load(id); ok {
 		name := old.(*row[T]).index
 		delete(t.index[name], id)
@@ -93,12 +79,15 @@ func (t *Table[T]) Observe(id store.ID, value []byte) {
 			delete(t.index, name)
 		}
 	}
-	delete(t.sealed, id)
-	if next == nil {
+	delete(t.closed, id)
+	if value == nil {
 		t.rows.Delete(id)
-		if value != nil {
-			t.sealed[id] = struct{}{}
-		}
+		return
+	}
+	next, err := t.decode(id, value)
+	if err != nil {
+		t.rows.Delete(id)
+		t.close(id, value, err)
 		return
 	}
 	if t.index[next.index] == nil {
@@ -138,8 +127,9 @@ func (t *Table[T]) Fresh(heard time.Time) bool {
 	return t.opts.Now().Sub(heard) < t.opts.FreshFor
 }
 
-// Get reads the record from the store itself. It returns store.ErrNotFound, or
-// store.ErrUnavailable, also when the record does not open.
+// Get reads the record from the store itself. It returns store.ErrNotFound, also when
+// the record's key was dropped, or store.ErrUnavailable, also when it does not open
+// for another reason.
 func (t *Table[T]) Get(ctx context.Context, id store.ID) (*T, error) {
 	r, err := t.get(ctx, id)
 	if err != nil {
@@ -155,7 +145,7 @@ func (t *Table[T]) get(ctx context.Context, id store.ID) (*row[T], error) {
 	}
 	r, err := t.decode(id, value)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		return nil, unopened(err)
 	}
 	if !t.opts.Now().Before(r.expires) {
 		return nil, store.ErrNotFound
@@ -236,7 +226,11 @@ func (t *Table[T]) Update(ctx context.Context, id store.ID, change func(*T) (Ver
 		}
 		record := new(T)
 		if err := t.sealer.open(id, r.raw, record); err != nil {
-			return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+			if !live { // the keys have been replaced since
+				r = nil
+				continue
+			}
+			return unopened(err)
 		}
 		verdict, refusal := change(record)
 		if !live && (refusal != nil || verdict != Write) {

@@ -39,6 +39,7 @@ type world struct {
 type desk struct {
 	*Table[note]
 	view *recordstest.Replica
+	ring *keys.Ring
 }
 
 func newWorld(t *testing.T) *world {
@@ -54,7 +55,7 @@ func (w *world) desk(with ...func(*Options[note])) *desk {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	d := &desk{view: w.store.Replica()}
+	d := &desk{view: w.store.Replica(), ring: ring}
 	opts := Options[note]{
 		Kind: store.Grant, Store: d.view, Ring: ring, ServerUID: "uid", FreshFor: 90 * time.Second, Now: w.clock.Now,
 		Log:     slog.New(slog.NewTextHandler(&w.log, nil)),

@@ -47,15 +47,19 @@ func Seal[T any](b Box, v T, expires time.Time) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(aead.Seal(head, nil, plain, b.associated(head))), nil
 }
 
-// Open returns what was sealed, or ErrInvalid.
+// Open returns what was sealed, or ErrInvalid; or keys.ErrNotYet if its key is on its
+// way here.
 func Open[T any](b Box, s string) (T, error) {
 	var zero T
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(raw) < 2 || raw[0] != version {
 		return zero, ErrInvalid
 	}
-	key := b.Ring.ByID(raw[1])
-	if key == nil {
+	key, err := b.Ring.Find(raw[1])
+	if errors.Is(err, keys.ErrNotYet) {
+		return zero, err
+	}
+	if err != nil {
 		return zero, ErrInvalid
 	}
 	aead, err := key.AEAD(keys.LabelSeal, []byte(b.Purpose))

@@ -108,7 +108,13 @@ func TestFlowsGoOnThroughANewKey(t *testing.T) {
 	if _, err := Open[payload](now, before); err != nil {
 		t.Errorf("what the old key sealed does not open: %v", err)
 	}
-	if _, err := Open[payload](old, sealIn(t, now)); !errors.Is(err, ErrInvalid) {
-		t.Errorf("a gateway without the new key: %v", err)
+	if _, err := Open[payload](old, sealIn(t, now)); !errors.Is(err, keys.ErrNotYet) || errors.Is(err, ErrInvalid) {
+		t.Errorf("before the new key has come: %v", err)
+	}
+	if _, err := set.Drop(clock.Now().Add(time.Hour), clock.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open[payload](box(t, set, clock), before); !errors.Is(err, ErrInvalid) {
+		t.Errorf("after its key was dropped: %v", err)
 	}
 }

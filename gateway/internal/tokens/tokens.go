@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -76,7 +77,8 @@ func Mint(key *keys.Key, t Token, secret [SecretLen]byte) string {
 }
 
 // Parse reads a token of the given kind. It returns ErrMalformed, ErrForged or
-// ErrExpired; with ErrExpired the token is returned too.
+// ErrExpired; with ErrExpired the token is returned too. One whose key is on its way
+// here is keys.ErrNotYet, and may be genuine.
 func Parse(ring *keys.Ring, kind Kind, s string, now time.Time) (Token, error) {
 	encoded, ok := strings.CutPrefix(s, string(kind))
 	if !ok || len(encoded) != encodedLen {
@@ -88,9 +90,12 @@ func Parse(ring *keys.Ring, kind Kind, s string, now time.Time) (Token, error) {
 	if err != nil || n != rawLen || raw[0] != version {
 		return Token{}, ErrMalformed
 	}
-	key := ring.ByID(raw[1])
-	if key == nil {
-		return Token{}, ErrForged
+	key, err := ring.Find(raw[1])
+	if errors.Is(err, keys.ErrNotYet) {
+		return Token{}, err
+	}
+	if err != nil {
+		return Token{}, fmt.Errorf("%w: %w", ErrForged, err)
 	}
 	mac := key.MAC(keys.LabelMAC, []byte(kind), raw[:bodyLen])
 	if !keys.Equal(mac[:], raw[bodyLen:]) {
