@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -61,6 +62,10 @@ type Reconciler struct {
 	// counted is how many shards there were, which the cache may be late to know.
 	counted memo[int]
 	applied applied
+	// keys are the Secrets with the keys, without these.
+	keys memo[*corev1.Secret]
+	// said are the events that are made once.
+	said memo[struct{}]
 }
 
 // step is one of the things that a pass does.
@@ -103,6 +108,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 			return ctrl.Result{RequeueAfter: retryConflict}, nil
 		}
 	}
+	if !s.again.IsZero() {
+		return ctrl.Result{RequeueAfter: max(s.again.Sub(r.Now()), time.Second)}, nil
+	}
 	return ctrl.Result{}, nil
 }
 
@@ -124,6 +132,7 @@ func (r *Reconciler) pass(ctx context.Context, s *scope) error {
 		return errors.Join(errs...) // Who has not seen all does nothing.
 	}
 	for _, act := range []step{
+		{"rotating the keys", r.rotateKeys},
 		{"making sure that nothing stands against it", mayAct},
 		{"creating the keys", r.ensureKeys},
 		{"creating the store", r.ensureShards},
@@ -154,6 +163,8 @@ func (r *Reconciler) forget(server types.NamespacedName) {
 	r.reported.forget(prefix)
 	r.counted.forget(prefix)
 	r.applied.forget(prefix)
+	r.keys.forget(prefix)
+	r.said.forget(prefix)
 }
 
 // scope is what one pass saw and decided.
@@ -169,6 +180,8 @@ type scope struct {
 	clientShards, grantShards int
 	// config is the name of the current configuration.
 	config string
+	// again is when to look again though nothing has changed; zero for never.
+	again time.Time
 }
 
 func newScope(server *v1alpha1.MCPServer) *scope {

@@ -55,7 +55,7 @@ func watch(mgr ctrl.Manager, r reconcile.Reconciler, o controller.Options) error
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("mcpserver").
 		WithOptions(o).
-		For(&v1alpha1.MCPServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.MCPServer{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, commanded))).
 		Watches(&v1alpha1.MCPServer{}, handler.EnqueueRequestsFromMapFunc(w.rivals), builder.WithPredicates(onlyGone)).
 		Owns(&appsv1.Deployment{}).
 		Owns(&rbacv1.Role{}).

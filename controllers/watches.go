@@ -29,6 +29,15 @@ var notRecords = predicate.Funcs{
 	},
 }
 
+// commanded lets changes of the annotations through that are commands.
+var commanded = predicate.Funcs{
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, now := e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations()
+		return before[v1alpha1.AnnotationRotateKeys] != now[v1alpha1.AnnotationRotateKeys] ||
+			before[v1alpha1.AnnotationDropKeys] != now[v1alpha1.AnnotationDropKeys]
+	},
+}
+
 // onlyGone lets deletions through: what publicURL an MCPServer has never changes.
 var onlyGone = predicate.Funcs{
 	CreateFunc:  func(event.CreateEvent) bool { return false },

@@ -102,6 +102,9 @@ const (
 	ReasonStoreUnwritable = "StoreUnwritable"
 	// ReasonKeysMismatch: records do not open with the gateway's keys.
 	ReasonKeysMismatch = "KeysMismatch"
+	// ReasonKeysInvalid: a gateway cannot use the newest keys, and goes on with those
+	// before.
+	ReasonKeysInvalid = "KeysInvalid"
 )
 
 // Reasons of conditions about what the spec refers to.

@@ -131,6 +131,14 @@ type OAuth struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	Scopes []Scope `json:"scopes,omitempty"`
+
+	// keys sets how often the gateway's keys are renewed.
+	//
+	// When unset, every 90 days.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	Keys OAuthKeys `json:"keys,omitzero"`
 }
 
 // Policy switches something on or off.
@@ -306,3 +314,32 @@ type Scope struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Allow string `json:"allow,omitempty"`
 }
+
+// OAuthKeys sets how the keys are renewed with which the gateway seals records and
+// mints tokens. Nobody notices a renewal: what is under an old key stays good, and the
+// key is kept until the last of it has ended.
+type OAuthKeys struct {
+	// rotationPeriodSeconds is how old the newest key gets before another one is made.
+	// A shorter time limits what an old backup of the keys opens. A day to a year. At
+	// most 128 keys are kept; when that many are still needed, the next one waits.
+	//
+	// When unset, 7776000: 90 days.
+	//
+	// +optional
+	// +kubebuilder:default=7776000
+	// +kubebuilder:validation:Minimum=86400
+	// +kubebuilder:validation:Maximum=31536000
+	RotationPeriodSeconds int32 `json:"rotationPeriodSeconds,omitempty"`
+}
+
+// Annotations of an MCPServer that are commands about the keys. Their values are
+// times (RFC 3339): a command whose time is to come is carried out then, and one that
+// was carried out is not again.
+const (
+	// AnnotationRotateKeys wants a key that was made at this time or later.
+	AnnotationRotateKeys = "mcp.vestibule.dev/rotate-keys"
+	// AnnotationDropKeys wants no key that was made before this time, because somebody
+	// else may have it: everything under it ends at once, so that clients register and
+	// users log in anew.
+	AnnotationDropKeys = "mcp.vestibule.dev/drop-keys"
+)

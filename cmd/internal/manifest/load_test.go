@@ -83,6 +83,7 @@ oauth:
   accessTokenTTLSeconds: 3600
   refreshTokenTTLSeconds: 2592000
   outageToleranceSeconds: 600
+  keys: {rotationPeriodSeconds: 7776000}
 upstreams: [{name: corp, type: OIDC, tokenRenewal: Disabled, oidc: {issuerURL: https://idp.example.com, clientID: vestibule}}]
 gateway: {replicas: 2}
 `

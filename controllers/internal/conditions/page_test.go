@@ -140,6 +140,8 @@ var examples = []example{
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreUnreachable, store(config.ReasonStoreUnreachable, "reading client records: no answer in time")},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreUnwritable, store(config.ReasonStoreUnwritable, "writing client records: no answer in time")},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeysMismatch, store(config.ReasonKeysMismatch, "none of 12 records opens with the keys of this gateway")},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeysInvalid, store(config.ReasonKeysInvalid,
+		"the newest keys are not used: key set /etc/vestibule/keys/keyset.json does not continue the one in use: key 2 is missing, which was the newest")},
 
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonDiscovered, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretMissing, reference("Secret", "clientSecretRef", "weather-oidc", "client-secret", false)},

@@ -26,6 +26,7 @@ var fixes = map[string]string{
 	config.ReasonStoreUnreachable:  "Look for what stands between the gateway's pods and the API server, such as a NetworkPolicy.",
 	config.ReasonStoreUnwritable:   "Look for an admission policy or a full etcd that refuses writes.",
 	config.ReasonKeysMismatch:      "The Secret with the gateway's keys is not the one that the records were made with: restore it from a backup.",
+	config.ReasonKeysInvalid:       "The gateway goes on with the keys that it had: restore the Secret with the gateway's keys, or let controller and gateway be of the same version.",
 
 	config.ReasonUpstreamUnreachable:   "Check what the spec says of the provider, such as oidc.issuerURL, and that the gateway's pods may connect to it.",
 	config.ReasonUpstreamUntrusted:     "Set caBundleRef to the certificates of who signed the provider's.",

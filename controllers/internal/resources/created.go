@@ -37,18 +37,6 @@ func Config(server *v1alpha1.MCPServer, c *config.Config) (*corev1.ConfigMap, er
 	}, nil
 }
 
-// Keys is the Secret with a new key set.
-func Keys(server *v1alpha1.MCPServer, set *config.KeySet) (*corev1.Secret, error) {
-	data, err := set.Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("encoding the key set: %w", err)
-	}
-	return &corev1.Secret{
-		ObjectMeta: objectMeta(server, KeysName(server), ComponentKeys),
-		Data:       map[string][]byte{keysKey: data},
-	}, nil
-}
-
 // Report is the ConfigMap for the gateways' reports, empty.
 func Report(server *v1alpha1.MCPServer) *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: objectMeta(server, ReportName(server), ComponentReport)}

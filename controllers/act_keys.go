@@ -1,0 +1,123 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/resources"
+)
+
+// Reasons of events about the keys.
+const (
+	eventKeyRotated     = "KeyRotated"
+	eventKeysDropped    = "KeysDropped"
+	eventKeysExhausted  = "KeysExhausted"
+	eventCommandInvalid = "KeyCommandInvalid"
+	eventCommandPending = "KeyCommandPending"
+)
+
+// rotateKeys makes, drops and removes keys as far as that is due, by the clock or by
+// command. It stands before the step that stops for a spec that is not accepted: a
+// compromise does not wait for that. Gateways follow the Secret, so none is rolled.
+func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
+	c := child{kindSecret, resources.KeysName(s.server)}
+	meta := s.own(c)
+	if meta == nil {
+		return nil
+	}
+	now, commands := r.Now(), resources.KeyCommands{
+		Rotate: r.keyCommand(s, v1alpha1.AnnotationRotateKeys), Drop: r.keyCommand(s, v1alpha1.AnnotationDropKeys),
+	}
+	id := memoID(client.ObjectKeyFromObject(s.server), c)
+	if blank, ok := r.keys.at(id, version(meta)); ok {
+		changes, err := resources.TurnKeys(blank.DeepCopy(), s.server, commands, now)
+		if err == nil && !changes.Changed {
+			r.afterKeys(s, changes)
+			return nil
+		}
+	}
+	secret := &corev1.Secret{}
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(meta), secret)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading Secret %s: %w", c.name, err)
+	}
+	if err != nil || !metav1.IsControlledBy(secret, s.server) {
+		return nil // The next pass says that it is gone.
+	}
+	before := secret.DeepCopy()
+	changes, err := resources.TurnKeys(secret, s.server, commands, now)
+	if err != nil {
+		return fmt.Errorf("Secret %s: %w", c.name, err)
+	}
+	if changes.Changed {
+		// Not over what another controller wrote meanwhile.
+		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+		if err := r.Client.Patch(ctx, secret, patch, fieldOwner); err != nil {
+			return fmt.Errorf("writing Secret %s: %w", c.name, withoutContent(err))
+		}
+		if len(changes.Removed) > 0 {
+			log.FromContext(ctx).Info("keys under which nothing lives any more were removed", "ids", changes.Removed)
+		}
+	}
+	blank, err := resources.BlankKeys(secret)
+	if err != nil {
+		return fmt.Errorf("Secret %s: %w", c.name, err)
+	}
+	r.keys.remember(id, version(secret), blank)
+	r.afterKeys(s, changes)
+	return nil
+}
+
+// afterKeys says what has changed, and when to look again.
+func (r *Reconciler) afterKeys(s *scope, changes resources.KeyChanges) {
+	s.again = changes.Next
+	switch {
+	case changes.Dropped > 0:
+		r.Events.Eventf(s.server, nil, corev1.EventTypeWarning, eventKeysDropped, "Rotate",
+			"%d keys were dropped by command, and key %d is in use in their place. What is under them has ended: clients register and users log in anew.",
+			changes.Dropped, changes.Added.ID)
+	case changes.Added != nil:
+		r.Events.Eventf(s.server, nil, corev1.EventTypeNormal, eventKeyRotated, "Rotate",
+			"Key %d was made, and is minted with from %s on.", changes.Added.ID, changes.Added.NotBefore.Format(time.RFC3339))
+	}
+	if err := changes.Exhausted; err != nil {
+		r.once(s, eventKeysExhausted, err.Error(), corev1.EventTypeWarning, eventKeysExhausted,
+			"A new key is due, and cannot be made: "+err.Error()+". It will be when an old one is not needed any more.")
+	}
+}
+
+// keyCommand is the time in an annotation, or zero.
+func (r *Reconciler) keyCommand(s *scope, annotation string) time.Time {
+	value, ok := s.server.Annotations[annotation]
+	if !ok {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, value)
+	switch {
+	case err != nil:
+		r.once(s, annotation, value, corev1.EventTypeWarning, eventCommandInvalid,
+			"The annotation "+annotation+" is ignored, since its value is no time such as 2026-01-02T15:04:05Z.")
+		return time.Time{}
+	case at.After(r.Now()):
+		r.once(s, annotation, value, corev1.EventTypeWarning, eventCommandPending,
+			"The time in the annotation "+annotation+" is to come by the controller's clock: it is carried out then.")
+	}
+	return at
+}
+
+// once makes an event about something, once for each state of it.
+func (r *Reconciler) once(s *scope, about, state, eventType, reason, message string) {
+	id := memoID(client.ObjectKeyFromObject(s.server), child{"event", about})
+	if _, said := r.said.at(id, state); said {
+		return
+	}
+	r.said.remember(id, state, struct{}{})
+	r.Events.Eventf(s.server, nil, eventType, reason, "Rotate", "%s", message)
+}
