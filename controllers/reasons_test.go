@@ -176,6 +176,7 @@ var situations = []situation{
 	ofStore(v1alpha1.ReasonStoreUnreachable),
 	ofStore(v1alpha1.ReasonStoreUnwritable),
 	ofStore(v1alpha1.ReasonKeysMismatch),
+	ofStore(v1alpha1.ReasonKeysInvalid),
 	{conditionType: v1alpha1.ConditionOAuthKVBound, status: isFalse, reason: v1alpha1.ReasonCheckFailed, says: "tried it (BrandNew)",
 		after: failing(func(r *config.Report) *config.Check { return &r.Store }, "BrandNew")},
 

@@ -2,7 +2,11 @@
 //
 //	kubectl vestibule run -f FILE
 //
-// runs the gateway of an MCPServer on this machine, without a cluster.
+// runs the gateway of an MCPServer on this machine, without a cluster, and
+//
+//	kubectl vestibule rotate-keys NAME
+//
+// renews the keys of one in a cluster.
 package main
 
 import (
@@ -17,9 +21,11 @@ import (
 )
 
 const usage = `Usage: kubectl vestibule run -f FILE
+       kubectl vestibule rotate-keys NAME [-n NAMESPACE] [--compromised]
 
-Runs the gateway of the MCPServer in FILE on this machine, without a cluster.
+run runs the gateway of the MCPServer in FILE on this machine, without a cluster.
 What a cluster would have to provide is put in its place, and said so.
+rotate-keys renews the keys of an MCPServer in a cluster; with -h it says more.
 
 Flags of run:
 `
@@ -39,6 +45,9 @@ func main() {
 }
 
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "rotate-keys" {
+		return rotateCommand(ctx, args[1:], stdout, stderr)
+	}
 	o := options{stdout: stdout, stderr: stderr}
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	flags.SetOutput(stderr)
