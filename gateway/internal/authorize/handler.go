@@ -162,8 +162,10 @@ func (h *Handler) redirectError(w http.ResponseWriter, r *http.Request, req requ
 // problem answers the person, where there is no client to answer.
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, e *oauth.Error, p pages.Problem) {
 	h.Audit.Record(r, audit.Refused, e.Facts()...)
+	if errors.Is(e, keys.ErrNotYet) {
+		p = unavailablePage // whatever it is that cannot be opened
+	}
 	if e.RetryAfter > 0 {
-		p = unavailablePage // whatever the page was
 		w.Header().Set("Retry-After", "2")
 	}
 	pages.WriteProblem(w, e.Status, p)

@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"time"
@@ -175,6 +176,9 @@ func (s *Service) ProofOf(ctx context.Context, token, clientID string) (*clients
 	now := s.opts.Now()
 	for _, kind := range []tokens.Kind{tokens.Refresh, tokens.Code, tokens.Access} {
 		t, err := tokens.Parse(s.opts.Ring, kind, token, now)
+		if errors.Is(err, keys.ErrNotYet) {
+			return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		}
 		if err != nil {
 			continue
 		}
