@@ -1,6 +1,11 @@
 package gateway
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/config"
+)
 
 // AnswerWithin bounds requests to the authorization server by another time, until
 // the function that it returns is called.
@@ -16,4 +21,21 @@ func LookForKeysEvery(d time.Duration) (restore func()) {
 	before := keysEvery
 	keysEvery = d
 	return func() { keysEvery = before }
+}
+
+// StoreCheck returns what a gateway would report of its store after another look at
+// its keys: the reason of a failure and its message, or nothing.
+func StoreCheck(cfg *config.Config, set *config.KeySet, o Options) (func(context.Context) (reason, message string), error) {
+	p, err := newParts(cfg, set, o)
+	if err != nil {
+		return nil, err
+	}
+	check := (&companion{parts: p}).checkStore()
+	return func(ctx context.Context) (reason, message string) {
+		p.keys.follow(ctx)
+		if _, failure := check(ctx); failure != nil {
+			return failure.Reason, failure.Message
+		}
+		return "", ""
+	}, nil
 }

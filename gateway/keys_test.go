@@ -325,3 +325,25 @@ func TestBadKeysAreNotUsed(t *testing.T) {
 		t.Errorf("with the next keys, a good token gets %d", a.Status)
 	}
 }
+
+func TestBadKeysAreReported(t *testing.T) {
+	s := gatewaytest.Describe(t, "http://127.0.0.1:1", gatewaytest.Setup{})
+	check, err := gateway.StoreCheck(s.Config, s.Keys, gateway.Options{Log: s.Log()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants := func(when, wantReason, says string) {
+		t.Helper()
+		reason, message := check(t.Context())
+		if reason != wantReason || !strings.Contains(message, says) {
+			t.Errorf("%s: %s: %s", when, reason, message)
+		}
+	}
+	wants("at first", "", "")
+	s.WriteKeys(t, 0, config.NewKeySet(time.Now()))
+	wants("with others' keys", config.ReasonKeysInvalid, "key 1 is not the one that it was")
+	s.WriteKeysFile(t, 0, []byte("nonsense"))
+	wants("with nonsense", config.ReasonKeysInvalid, "not a key set that this gateway can read")
+	s.WriteKeys(t, 0, s.Keys)
+	wants("with the keys back", "", "")
+}
