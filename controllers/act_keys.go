@@ -54,7 +54,7 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 	before := secret.DeepCopy()
 	changes, err := resources.TurnKeys(secret, s.server, commands, now)
 	if err != nil {
-		return fmt.Errorf("Secret %s: %w", c.name, err)
+		return fmt.Errorf("reading the keys in Secret %s: %w", c.name, err)
 	}
 	if changes.Changed {
 		// Not over what another controller wrote meanwhile.
@@ -68,7 +68,7 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 	}
 	blank, err := resources.BlankKeys(secret)
 	if err != nil {
-		return fmt.Errorf("Secret %s: %w", c.name, err)
+		return fmt.Errorf("reading the keys in Secret %s: %w", c.name, err)
 	}
 	r.keys.remember(id, version(secret), blank)
 	r.afterKeys(s, changes)

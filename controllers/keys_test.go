@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -372,21 +371,23 @@ func TestARunningControllerTakesCommands(t *testing.T) {
 	w.server()
 	w.becomesReady()
 	r.rest(w.world)
-	ids := func() string {
-		var ids []uint8
-		for _, k := range w.keySet().Keys {
-			ids = append(ids, k.ID)
+	has := func(want ...uint8) func() bool {
+		return func() bool {
+			var ids []uint8
+			for _, k := range w.keySet().Keys {
+				ids = append(ids, k.ID)
+			}
+			return cmp.Equal(ids, want)
 		}
-		return fmt.Sprint(ids)
 	}
 	// The first key is older than the command by the second.
 	for begun := time.Now().Truncate(time.Second); !time.Now().Truncate(time.Second).After(begun); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	w.commandAt(v1alpha1.AnnotationRotateKeys, time.Now())
-	w.eventually("a second key", func() bool { return ids() == "[1 2]" })
+	w.eventually("a second key", has(1, 2))
 	w.commandAt(v1alpha1.AnnotationDropKeys, time.Now().Add(time.Second))
-	w.eventually("a third key alone", func() bool { return ids() == "[3]" })
+	w.eventually("a third key alone", has(3))
 	r.rest(w.world)
 	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 }

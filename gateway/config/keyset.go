@@ -132,7 +132,8 @@ func (s *KeySet) Drop(before, now time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.Keys, s.Dropped = append(kept, newKey(id, now, now)), dropped
+	kept = append(kept, newKey(id, now, now))
+	s.Keys, s.Dropped = kept, dropped
 	return n, nil
 }
 

@@ -121,7 +121,7 @@ func reread(t *testing.T, set *KeySet) *KeySet {
 // A drop ends what was made before, to the second; what it makes is not ended by the
 // same command again, whenever that is read.
 func TestKeysAreDropped(t *testing.T) {
-	at := func(d time.Duration) time.Time { return start.Add(d) }
+	at := start.Add
 	for name, c := range map[string]struct {
 		before, now time.Duration
 		dropped     int
@@ -154,7 +154,7 @@ func TestKeysAreDropped(t *testing.T) {
 
 func TestKeysAreRetired(t *testing.T) {
 	const lived = 10 * time.Hour
-	at := func(d time.Duration) time.Time { return start.Add(d) }
+	at := start.Add
 	set := NewKeySet(start)
 	appendKey(t, set, at(time.Hour)) // takes over at 1:15
 	appendKey(t, set, at(5*time.Hour))
