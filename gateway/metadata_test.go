@@ -186,16 +186,3 @@ func TestMetadataSaysWhoMayRegister(t *testing.T) { // A6, A7
 		t.Errorf("scopes_supported is %v", v["scopes_supported"])
 	}
 }
-
-func TestPathsThatAreNotPlain(t *testing.T) {
-	gw := gatewaytest.New(t, gatewaytest.Setup{})
-	for _, path := range []string{"//", "//mcp", "/mcp//", "/./mcp", "/x/../mcp", "/mcp/..", "/%2e%2e/mcp", "/x/%2e%2e/mcp", "/mcp/%2e", "/", "/nothing", "/token/", "/authorize/"} {
-		t.Run(path, func(t *testing.T) {
-			a := fetch(t, gw, "GET", path, nil)
-			a.Fails(t, http.StatusNotFound, "not_found")
-			if a.Header.Get("Location") != "" {
-				t.Errorf("it redirects to %s", a.Header.Get("Location"))
-			}
-		})
-	}
-}

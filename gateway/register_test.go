@@ -1,11 +1,9 @@
 package gateway_test
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -228,65 +226,6 @@ func TestRegistrationsLapse(t *testing.T) { // A14, A51
 	used.Refresh(t, tokens.Refresh)
 	gw.Clock.Advance(91 * 24 * time.Hour)
 	used.Token(t, gatewaytest.RefreshParams(tokens.Refresh)).Fails(t, http.StatusUnauthorized, "invalid_client")
-}
-
-func TestRegistrationsAreLimited(t *testing.T) { // A16, R22
-	trusting := func(c *config.Config) { c.TrustedProxies = []string{"127.0.0.0/8"} }
-	try := func(gw *gatewaytest.Server, from string) gatewaytest.Answer {
-		r := gw.Request(t, http.MethodPost, "/register", strings.NewReader(`{"redirect_uris":["https://client.example/cb"],"token_endpoint_auth_method":"none"}`),
-			map[string]string{"Content-Type": "application/json", "X-Forwarded-For": from})
-		return gw.Do(t, gw.HTTP(0), r)
-	}
-	// burst registers as often as one source may, each time from an address.
-	burst := func(t *testing.T, gw *gatewaytest.Server, from func(i int) string) {
-		t.Helper()
-		gw.Clock.Stop()
-		for i := range 60 {
-			if a := try(gw, from(i)); a.Status != http.StatusCreated {
-				t.Fatalf("registration %d answers %d: %s", i, a.Status, a.Body)
-			}
-		}
-	}
-	refused := func(t *testing.T, a gatewaytest.Answer) {
-		t.Helper()
-		a.Fails(t, http.StatusTooManyRequests, "temporarily_unavailable")
-		if s, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || s < 1 || s > 60 {
-			t.Errorf("Retry-After is %q", a.Header.Get("Retry-After"))
-		}
-	}
-	t.Run("behind a trusted proxy", func(t *testing.T) {
-		gw := gatewaytest.New(t, gatewaytest.Setup{Configure: trusting})
-		// What stands further left, the sender has written.
-		burst(t, gw, func(i int) string { return fmt.Sprintf("203.0.113.%d, 198.51.100.1", i) })
-		refused(t, try(gw, "198.51.100.1"))
-		if a := try(gw, "198.51.100.2"); a.Status != http.StatusCreated {
-			t.Errorf("another source gets %d", a.Status)
-		}
-		gw.Clock.Advance(time.Second)
-		if a := try(gw, "198.51.100.1"); a.Status != http.StatusCreated {
-			t.Errorf("a second later the answer is %d", a.Status)
-		}
-	})
-	t.Run("by somebody who claims to be a proxy", func(t *testing.T) {
-		gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.0/8"} }})
-		burst(t, gw, func(i int) string { return fmt.Sprintf("198.51.100.%d", i) })
-		refused(t, try(gw, "203.0.113.1"))
-	})
-	t.Run("from one network of IPv6", func(t *testing.T) {
-		gw := gatewaytest.New(t, gatewaytest.Setup{Configure: trusting})
-		burst(t, gw, func(i int) string { return fmt.Sprintf("2001:db8:0:1:%x::%x", i, i) })
-		refused(t, try(gw, "2001:db8:0:1:ffff::1"))
-		if a := try(gw, "2001:db8:0:2::1"); a.Status != http.StatusCreated {
-			t.Errorf("another network gets %d", a.Status)
-		}
-	})
-	t.Run("in all", func(t *testing.T) {
-		gw := gatewaytest.New(t, gatewaytest.Setup{Configure: trusting})
-		for n := range 5 {
-			burst(t, gw, func(int) string { return fmt.Sprintf("198.51.100.%d", n) })
-		}
-		refused(t, try(gw, "198.51.100.99"))
-	})
 }
 
 func TestTheStoreTakesNoClients(t *testing.T) {

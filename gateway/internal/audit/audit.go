@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Event is what happened.
@@ -37,7 +39,7 @@ func New(log *slog.Logger, source func(*http.Request) netip.Addr) *Log {
 }
 
 // Record writes one event of a request. Facts are pairs of a constant key and
-// a value.
+// a value, which may be a stranger's text.
 func (l *Log) Record(r *http.Request, e Event, facts ...slog.Attr) {
 	l.RecordContext(r.Context(), e, append(facts, slog.String("source", l.source(r).String()))...)
 }
@@ -48,7 +50,24 @@ func (l *Log) RecordContext(ctx context.Context, e Event, facts ...slog.Attr) {
 	if e == Refused || e == Denied {
 		level = slog.LevelWarn
 	}
+	for i, f := range facts {
+		if f.Value.Kind() == slog.KindString {
+			facts[i].Value = slog.StringValue(plain(f.Value.String()))
+		}
+	}
 	l.log.LogAttrs(ctx, level, string(e), facts...) //nolint:sloglint // an Event is one of the constants above
+}
+
+// plain replaces the characters that slog's JSON handler lets through and that a
+// terminal follows or does not show: the control characters beyond ASCII, and those
+// that turn the direction of a line.
+func plain(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 0x80 && unicode.In(c, unicode.Cc, unicode.Cf) {
+			return utf8.RuneError
+		}
+		return c
+	}, s)
 }
 
 // Claimed makes something that an unknown sender says of itself short enough to

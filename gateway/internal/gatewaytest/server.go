@@ -52,9 +52,11 @@ func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
 type Setup struct {
 	// Configure changes the configuration.
 	Configure func(*config.Config)
+	// Keys are those of another server; unset, new ones.
+	Keys *config.KeySet
 	// Replicas is how many gateways share one store; unset, one.
 	Replicas int
-	// Options change how a gateway is made.
+	// Options change how each gateway is made.
 	Options func(*gateway.Options)
 	// Backend serves MCP; unset, the Recorder does.
 	Backend http.Handler
@@ -75,7 +77,8 @@ type Server struct {
 	// sent to one of them.
 	Addrs []string
 
-	options    gateway.Options
+	// options are those of the next gateway.
+	options    func() gateway.Options
 	transports sync.Map // replica → *http.Transport
 }
 
@@ -85,15 +88,16 @@ func New(t testing.TB, setup Setup) *Server {
 	t.Helper()
 	l := Listen(t)
 	s := Describe(t, "http://"+l.Addr().String(), setup)
-	o := gateway.Options{Log: s.Log(), Now: s.Clock.Now}
-	if setup.Options != nil {
-		setup.Options(&o)
-	}
 	if setup.Replicas > 1 {
 		s.Store = share(t, s.Config.Store.Memory.File, s.Clock.Now)
-		o.Store = s.Store
 	}
-	s.options = o
+	s.options = func() gateway.Options {
+		o := gateway.Options{Log: s.Log(), Now: s.Clock.Now, Store: s.Store}
+		if setup.Options != nil {
+			setup.Options(&o)
+		}
+		return o
+	}
 	for n := range max(setup.Replicas, 1) {
 		cfg := *s.Config
 		if n > 0 {
@@ -101,7 +105,7 @@ func New(t testing.TB, setup Setup) *Server {
 			cfg.KeysFile = s.keysFile(n)
 			s.WriteKeys(t, n, s.Keys)
 		}
-		g, err := gateway.New(&cfg, s.Keys, o)
+		g, err := gateway.New(&cfg, s.Keys, s.options())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,12 +115,12 @@ func New(t testing.TB, setup Setup) *Server {
 }
 
 // Join starts one more replica, with a configuration that is changed for it, and
-// returns its number. The server must have had several to begin with.
+// returns its number. The server must have had several to begin with, or a Vault.
 func (s *Server) Join(t testing.TB, change func(*config.Config)) int {
 	t.Helper()
 	changed := *s.Config
 	change(&changed)
-	g, err := gateway.New(&changed, s.Keys, s.options)
+	g, err := gateway.New(&changed, s.Keys, s.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +135,10 @@ func Describe(t testing.TB, publicURL string, setup Setup) *Server {
 	secrets := NewSecrets(t)
 	s := &Server{
 		URL: publicURL, Secrets: secrets, Clock: &Clock{},
-		IdP: NewIdP(t, secrets), Backend: &Recorder{}, Keys: config.NewKeySet(time.Now()),
+		IdP: NewIdP(t, secrets), Backend: &Recorder{}, Keys: setup.Keys,
+	}
+	if s.Keys == nil {
+		s.Keys = config.NewKeySet(time.Now())
 	}
 	handler := setup.Backend
 	if handler == nil {
@@ -235,6 +242,8 @@ type Request struct {
 	Host   string
 	Header http.Header
 	Body   string
+	// Trailer is what came behind the body.
+	Trailer http.Header
 }
 
 // Respond answers the requests to come.
@@ -254,7 +263,7 @@ func (b *Recorder) Requests() []Request {
 func (b *Recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // the test sees what arrived
 	b.mu.Lock()
-	b.requests = append(b.requests, Request{r.Method, r.URL, r.Host, r.Header.Clone(), string(body)})
+	b.requests = append(b.requests, Request{r.Method, r.URL, r.Host, r.Header.Clone(), string(body), r.Trailer.Clone()})
 	respond := b.respond
 	b.mu.Unlock()
 	if respond != nil {

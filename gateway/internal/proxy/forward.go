@@ -75,7 +75,8 @@ func (h *Handler) newProxy() *httputil.ReverseProxy {
 func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	out := p.Out
 	out.URL = &url.URL{Scheme: h.Backend.Scheme, Host: h.Backend.Host, Path: h.Backend.Path, RawQuery: p.In.URL.RawQuery}
-	out.Host = "" // the backend's own, which servers that guard against rebinding insist on
+	out.Host = ""     // the backend's own, which servers that guard against rebinding insist on
+	out.Trailer = nil // or the client could still name headers behind the body
 	for name := range out.Header {
 		if claimed(name) {
 			delete(out.Header, name)

@@ -44,14 +44,16 @@ type Key struct {
 
 // Store is what the replicas have in common.
 type Store struct {
-	clock    *Clock
+	clock    interface{ Now() time.Time }
 	mu       sync.Mutex
 	values   map[Key][]byte
 	replicas []*Replica
 }
 
 // New returns an empty store.
-func New(clock *Clock) *Store { return &Store{clock: clock, values: map[Key][]byte{}} }
+func New(clock interface{ Now() time.Time }) *Store {
+	return &Store{clock: clock, values: map[Key][]byte{}}
+}
 
 // Snapshot returns all records.
 func (s *Store) Snapshot() map[Key][]byte {
