@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"vestibule.dev/vestibule/gateway/config"
@@ -39,3 +40,6 @@ func StoreCheck(cfg *config.Config, set *config.KeySet, o Options) (func(context
 		return "", ""
 	}, nil
 }
+
+// Handler serves all paths.
+func Handler(g *Gateway) http.Handler { return g.handler }

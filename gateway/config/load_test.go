@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -265,4 +266,81 @@ func TestLoopbackHosts(t *testing.T) {
 			t.Errorf("IsLoopback(%q) = %v", host, !want)
 		}
 	}
+}
+
+// What a document says, it still says when it was read and written again: what two
+// readers could understand differently is refused.
+func readAgain[T any](t *testing.T, data []byte, parse func([]byte) (*T, error)) {
+	t.Helper()
+	v, err := parse(data)
+	if err != nil {
+		return
+	}
+	written, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := parse(written)
+	if err != nil {
+		t.Fatalf("%q is written as %q, which is refused: %v", data, written, err)
+	}
+	rewritten, err := json.Marshal(again)
+	if err != nil || !bytes.Equal(written, rewritten) {
+		t.Errorf("%q is written as %q, and then as %q: %v", data, written, rewritten, err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	document, err := json.Marshal(good())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(document)
+	for _, seed := range []string{"", "{}", `{"version":1}`, `{"version":2,"unknown":1}`, `{"version":1}{}`, `{"Version":1,"publicurl":"https://a"}`, "[", strings.Repeat("[", 11_000)} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) { readAgain(t, data, Parse) })
+}
+
+func FuzzParsePolicy(f *testing.F) {
+	for _, seed := range []string{
+		`{"version":1,"scopes":[{"name":"read","description":"Read"}],"accessRules":[{"name":"staff","expression":"true"}],"requiredScopes":{"mcp":["read"]},"allowedOrigins":["https://app.example"]}`,
+		`{"version":1}`, `{"version":1,"scopes":[{"name":"a b"}]}`, `{"version":1,"requiredScopes":{"mcp":["x"]}}`, `{"version":1,"scopes":null}`, `{"version":1.0}`, `{"version":1,"version":2}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) { readAgain(t, data, ParsePolicy) })
+}
+
+func FuzzParseReport(f *testing.F) {
+	for _, seed := range []string{`{"version":1,"config":"a","policy":{"status":"True"},"store":{"status":"False","reason":"StoreForbidden","message":"m"},"upstreams":{"corp":{"status":"Unknown"}},"fillingGrants":true}`, `{"version":9,"later":[1]}`, `null`, `[]`, ``} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) { readAgain(t, data, ParseReport) })
+}
+
+func FuzzParseKeySet(f *testing.F) {
+	document, err := NewKeySet(time.Unix(1_800_000_000, 0)).Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(document)
+	for _, seed := range []string{`{"version":1,"keys":[]}`, `{"version":1,"keys":[{"id":0}]}`, `{"version":1,"keys":[{"id":256,"secret":"AA=="}]}`, strings.Replace(string(document), `"id":1`, `"id":1,"id":2`, 1), `{"version":1,"keys":[null,null]}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		readAgain(t, data, ParseKeySet)
+		set, err := ParseKeySet(data)
+		if err != nil {
+			if len(data) > 8 && strings.Contains(err.Error(), string(data)) {
+				t.Errorf("the error quotes the keys: %v", err)
+			}
+			return
+		}
+		for _, k := range set.Keys {
+			if k.ID == 0 || len(k.Secret) != 32 {
+				t.Errorf("a key is %d with %d bytes", k.ID, len(k.Secret))
+			}
+		}
+	})
 }

@@ -128,3 +128,57 @@ func TestWithoutTheStoreNoClientIsRefused(t *testing.T) {
 		t.Error(e)
 	}
 }
+
+// Whatever a request says of its client: who passes for one with a secret has sent
+// that secret, in one place, and nothing else that proves anything.
+func FuzzAuthenticate(f *testing.F) {
+	w := newWorld(f)
+	c, secret := w.a.register(MethodBasic)
+	public, _ := w.a.register(MethodNone)
+	encoded := base64.StdEncoding.EncodeToString([]byte(c.ID() + ":" + secret))
+	for _, seed := range []struct{ header, query string }{
+		{"Basic " + encoded, ""}, {"basic  " + encoded, "client_id=" + c.ID()}, {"", "client_id=" + c.ID() + "&client_secret=" + secret},
+		{"", "client_id=" + c.ID()}, {"", "client_id=" + public.ID()}, {"Basic " + encoded, "client_secret=" + secret}, {"Basic Og==", ""}, {"Basic", ""}, {"Basic !", "client_id=" + c.ID()},
+		{"Basic " + base64.StdEncoding.EncodeToString([]byte(c.ID()+":%zz")), ""}, {"Bearer " + encoded, "client_id=" + c.ID()}, {"Basic " + encoded + "\nBasic " + encoded, ""},
+		{"", "client_assertion=e30.e30.&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_id=" + c.ID()}, {"", "client_id=https://app.example.com/c"},
+	} {
+		f.Add(seed.header, seed.query)
+	}
+	f.Fuzz(func(t *testing.T, header, query string) {
+		r := httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(query))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if header != "" {
+			r.Header["Authorization"] = strings.Split(header, "\n")
+		}
+		p, e := oauth.ParseForm(r)
+		if e != nil {
+			return
+		}
+		got, e := w.a.Authenticate(r, p)
+		if e != nil {
+			if e.Code != oauth.CodeInvalidClient && e.Code != oauth.CodeInvalidRequest || e.Status/100 != 4 || strings.Contains(e.Description, secret) {
+				t.Errorf("%q, %q: %v", header, query, e)
+			}
+			return
+		}
+		_, basicSecret, isBasic := basicAuth(r.Header.Get("Authorization"))
+		unescaped, err := url.QueryUnescape(basicSecret)
+		if err != nil {
+			unescaped = basicSecret
+		}
+		inHeader := isBasic && (basicSecret == secret || unescaped == secret)
+		inForm := p.Get("client_secret") == secret
+		switch got.ID() {
+		case c.ID():
+			if inHeader == inForm || len(r.Header["Authorization"]) > 1 {
+				t.Errorf("%q, %q passes for a client with a secret", header, query)
+			}
+		case public.ID():
+			if p.Get("client_secret") != "" || isBasic && basicSecret != "" {
+				t.Errorf("%q, %q: a public client has a secret", header, query)
+			}
+		default:
+			t.Errorf("%q, %q passes for %q", header, query, got.ID())
+		}
+	})
+}

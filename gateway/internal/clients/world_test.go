@@ -18,7 +18,7 @@ const (
 
 // world is two replicas over one store.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	clock *recordstest.Clock
 	store *recordstest.Store
 	a, b  *replica
@@ -27,11 +27,11 @@ type world struct {
 // replica is one gateway's clients. Its methods fail the test on any error.
 type replica struct {
 	*Service
-	t    *testing.T
+	t    testing.TB
 	view *recordstest.Replica
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	clock := recordstest.NewClock()
 	ring, err := keys.NewRing(config.NewKeySet(clock.Now()))
 	if err != nil {

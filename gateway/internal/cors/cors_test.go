@@ -3,6 +3,7 @@ package cors
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -63,4 +64,39 @@ func TestExpose(t *testing.T) {
 			t.Errorf("%s cannot be read", name)
 		}
 	}
+}
+
+func FuzzPreflight(f *testing.F) {
+	for _, seed := range []string{"authorization, content-type, mcp-protocol-version", "Mcp-Param-City,mcp-param-", "mcp-param-a b, mcp-param-\u00fc", "*", "mcp-param-a\r\nset-cookie: a", ",,", "mcp-param-" + strings.Repeat("a", 200), "K"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, asked string) {
+		r := httptest.NewRequest(http.MethodOptions, "/mcp", nil)
+		r.Header["Access-Control-Request-Headers"] = []string{asked}
+		w := httptest.NewRecorder()
+		Preflight(w, r, "GET")
+		for name := range strings.SplitSeq(w.Header().Get("Access-Control-Allow-Headers"), ", ") {
+			if param, ok := strings.CutPrefix(name, "mcp-param-"); !slices.Contains(requestHeaders, name) && (!ok || strings.ContainsFunc(param, notHeader) || len(name) > 128) {
+				t.Errorf("for %q, %q is allowed", asked, name)
+			}
+		}
+		if w.Code != http.StatusNoContent || w.Header().Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%q gets %d %v", asked, w.Code, w.Header())
+		}
+	})
+}
+
+func FuzzAllow(f *testing.F) {
+	origins := NewOrigins("https://mcp.example.com/team", []string{"http://localhost:6274"})
+	for _, seed := range []string{"https://mcp.example.com", "HTTPS://MCP.example.com", "http://localhost:6274", "null", "", "https://mcp.example.com.evil.example", "https://mcp.example.com:443", "https://mcp.example.com/", "https://mcp.example.com\nhttps://evil.example", "http://localhost:6274@evil.example", "http://locolhoſt:6274"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		r := &http.Request{Header: http.Header{"Origin": strings.Split(header, "\n")}}
+		origin, ok := origins.Allow(r)
+		lower := strings.ToLower(header)
+		if want := lower == "https://mcp.example.com" || lower == "http://localhost:6274"; ok != want || ok && origin != header {
+			t.Errorf("%q: %q, %v", header, origin, ok)
+		}
+	})
 }

@@ -67,6 +67,8 @@ func CheckClientID(s string) (*url.URL, error) {
 	switch {
 	case err != nil || !Names(s) || u.Host == "":
 		return nil, errors.New("is not an https URL")
+	case strings.ContainsFunc(u.Host, func(c rune) bool { return c >= 0x7f || c == '%' }):
+		return nil, errors.New("has a host that is not written as it is looked up")
 	case u.User != nil || strings.ContainsAny(s, "?#"):
 		return nil, errors.New("has a user, a query or a fragment")
 	case u.Path == "":

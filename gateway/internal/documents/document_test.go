@@ -3,6 +3,7 @@ package documents
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,6 +43,8 @@ func TestWhatCanBeAClientID(t *testing.T) {
 		`https://app.example.com\c`:        "characters",
 		`https://app.example.com/"c`:       "characters",
 		"https://app.example.com/%":        "not an https URL",
+		"https://%D0%B0pp.example.com/c":   "not written as it is looked up",
+		"https://[fe80::1%25eth0]/c":       "not written as it is looked up",
 	} {
 		u, err := CheckClientID(id)
 		if want == "" {
@@ -219,6 +222,39 @@ func FuzzParse(f *testing.F) {
 		}
 		if d.Method == methodPrivateKeyJWT && len(d.JWKS) == 0 && d.JWKSURI == "" || d.Method != methodPrivateKeyJWT && d.Method != methodNone {
 			t.Errorf("it cannot authenticate: %+v", d)
+		}
+	})
+}
+
+// A client_id that names a document has one spelling, and no part that two readers
+// take for different hosts.
+func FuzzCheckClientID(f *testing.F) {
+	for _, seed := range []string{
+		"https://claude.ai/oauth/mcp-oauth-client-metadata", "https://app.example.com:8443/c", "https://a@b/c", "https://a\\@b/c", "https://a/b/../c", "https://a/%2e%2e/c", "https://[::1]/c", "https://a/c?x", "https://a/c#", "HTTPS://a/c", "https:a/c", "https://a%2fb/c", "https://а/c", "https://%80/c", "https://[::1%25lo]/c", "https://a/%zz",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := CheckClientID(s)
+		if err != nil {
+			return
+		}
+		rest, ok := strings.CutPrefix(s, "https://")
+		host, path, _ := strings.Cut(rest, "/")
+		if !ok || u.Host != host || u.EscapedPath() != "/"+path || u.User != nil || u.RawQuery != "" || strings.ContainsAny(host, "?#\\@% ") || len(s) > MaxClientID {
+			t.Errorf("%q is taken for %+v", s, u)
+		}
+	})
+}
+
+func FuzzFreshFor(f *testing.F) {
+	for _, seed := range [][3]string{{"max-age=600", "", ""}, {"public, max-age=\"60\", no-cache", "7", ""}, {"max-age=99999999999999999999", "", ""}, {"max-age=-1", "-1", "0"}, {"max-age=2147483647", "2147483647", ""}, {"", "", "Thu, 01 Dec 1994 16:00:00 GMT"}, {"no-store", "", "Fri, 31 Dec 9999 23:59:59 GMT"}} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	f.Fuzz(func(t *testing.T, control, age, expires string) {
+		h := http.Header{"Cache-Control": {control}, "Age": {age}, "Expires": {expires}, "Date": {"Wed, 25 Nov 2026 04:37:23 GMT"}}
+		if d := freshFor(h, maxFreshKeys); d < minFresh || d > maxFreshKeys {
+			t.Errorf("%q, %q, %q: fresh for %s", control, age, expires, d)
 		}
 	})
 }

@@ -320,3 +320,48 @@ func TestOldTLSIsRefused(t *testing.T) {
 		t.Error("TLS 1.1 is spoken")
 	}
 }
+
+// Without exceptions, no URL leads anywhere but to port 443 of a public name.
+func FuzzCheckURL(f *testing.F) {
+	for _, seed := range []string{
+		"https://app.example.com/c", "https://localhost/c", "https://127.0.0.1/c", "https://[::1]/c", "https://0x7f.1/c", "https://2130706433/c", "https://kubernetes.default.svc/api", "https://kubernetes.default.svc.cluster.local/", "https://metadata.google.internal/", "https://a.example.com:8443/", "https://a.example.com./", "https://A.example.com/", "https://u@a.example.com/", "http://a.example.com/", "https://а.example.com/", "https://1.2.3.4.nip.io/", "https://a..example.com/", "https:a", "https://a.example.com:443/", "https://a.127/", "https://a.0x/",
+	} {
+		f.Add(seed)
+	}
+	g, err := New(Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := url.Parse(s)
+		if err != nil || g.CheckURL(u) != nil {
+			return
+		}
+		name := u.Hostname()
+		_, isAddr := netip.ParseAddr(name)
+		if u.Scheme != "https" || u.User != nil || u.Port() != "" && u.Port() != "443" || isAddr == nil || !strings.Contains(name, ".") || strings.ToLower(name) != name ||
+			strings.HasSuffix(name, ".local") || strings.HasSuffix(name, ".svc") || strings.HasSuffix(name, ".internal") || strings.HasSuffix(name, ".localhost") || strings.ContainsAny(name, "%:/@\\ ") {
+			t.Errorf("%q may be fetched, from %q", s, u.Host)
+		}
+	})
+}
+
+func FuzzCheckAddr(f *testing.F) {
+	for _, seed := range []string{"127.0.0.1", "10.0.0.1", "169.254.169.254", "8.8.8.8", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "fe80::1", "fc00::1", "2002:7f00:1::", "2606:4700::1", "::", "0.0.0.0", "::ffff:0:127.0.0.1", "100.64.0.1", "255.255.255.255"} {
+		addr := netip.MustParseAddr(seed)
+		f.Add(addr.AsSlice())
+	}
+	g, err := New(Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		addr, ok := netip.AddrFromSlice(b)
+		if !ok || g.CheckAddr(addr) != nil {
+			return
+		}
+		if plain := addr.Unmap(); plain.IsPrivate() || plain.IsLoopback() || plain.IsLinkLocalUnicast() || plain.IsMulticast() || plain.IsUnspecified() || !plain.IsGlobalUnicast() {
+			t.Errorf("%s may be reached", addr)
+		}
+	})
+}

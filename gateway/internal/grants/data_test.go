@@ -2,6 +2,7 @@ package grants
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -158,4 +159,24 @@ func TestWithoutClaimsAGrantWorksToo(t *testing.T) {
 	}
 	g.retry(first.RefreshToken, second)
 	g.refreshFails(second.RefreshToken, oauth.CodeInvalidScope, scopes("read"))
+}
+
+func FuzzParseChallenge(f *testing.F) {
+	for _, seed := range []string{"", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cN", strings.Repeat("A", 43), strings.Repeat("A", 42) + "=", strings.Repeat("A", 44), strings.Repeat("+", 43), strings.Repeat("A", 21) + "\n" + strings.Repeat("A", 22)} {
+		f.Add(seed, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+	}
+	f.Fuzz(func(t *testing.T, s, verifier string) {
+		challenge, err := ParseChallenge(s)
+		if err != nil {
+			return
+		}
+		if again := base64.RawURLEncoding.EncodeToString(challenge); again != s {
+			t.Errorf("%q is taken for %q", s, again)
+		}
+		// No other verifier, above all not the challenge itself, which was on its way.
+		sum := sha256.Sum256([]byte(verifier))
+		if verifies(challenge, verifier) != bytes.Equal(sum[:], challenge) || verifies(challenge, s) {
+			t.Errorf("%q: a verifier passes that is none", s)
+		}
+	})
 }

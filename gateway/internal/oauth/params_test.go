@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -130,8 +131,12 @@ func wellFormed(t *testing.T, p Params) {
 		if len(values) == 0 || len(values) > 1 && name != "resource" {
 			t.Errorf("%s stands %d times", name, len(values))
 		}
+		limit, ok := map[string]int{"state": MaxState, "code": MaxCode, "client_assertion": MaxAssertion, "request": MaxForm}[name]
+		if !ok {
+			limit = MaxParam
+		}
 		for _, v := range values {
-			if v == "" || len(v) > MaxForm || name != "request" && len(v) > MaxParam || !utf8.ValidString(v) || strings.ContainsAny(v, "\x00\r\n\x7f") {
+			if v == "" || len(v) > limit || !utf8.ValidString(v) || strings.ContainsAny(v, "\x00\r\n\x7f") {
 				t.Errorf("%s is %q", name, v)
 			}
 		}
@@ -141,7 +146,7 @@ func wellFormed(t *testing.T, p Params) {
 func fuzzSeeds(f *testing.F) {
 	for _, seed := range []string{
 		"", "code=a&state=b", "code=a&code=b", "resource=a&resource=b", "code=%00", "state=%FF%FE", "a;b", "%", "=&=&", "code=%0D%0A",
-		"state=" + strings.Repeat("a", MaxState+1), "code=" + strings.Repeat("%41", MaxParam),
+		"state=" + strings.Repeat("a", MaxState+1), "code=" + strings.Repeat("%41", MaxParam), "code=" + strings.Repeat("a", MaxParam+1), "scope=" + strings.Repeat("a", MaxParam+1),
 	} {
 		f.Add(seed)
 	}
@@ -172,6 +177,18 @@ func FuzzParseQuery(f *testing.F) {
 		wellFormed(t, p)
 		if e != nil && (e.Code != CodeInvalidRequest || e.Status != http.StatusBadRequest) {
 			t.Errorf("error: %v", e)
+		}
+	})
+}
+
+func FuzzIsCodeVerifier(f *testing.F) {
+	for _, seed := range []string{"", strings.Repeat("a", 42), strings.Repeat("a", 43), strings.Repeat("~", 128), strings.Repeat("a", 129), "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", strings.Repeat("ä", 30), strings.Repeat("a", 43) + "\n"} {
+		f.Add(seed)
+	}
+	form := regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}\z`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if IsCodeVerifier(s) != form.MatchString(s) {
+			t.Errorf("IsCodeVerifier(%q) = %v", s, IsCodeVerifier(s))
 		}
 	})
 }

@@ -175,6 +175,7 @@ func FuzzRedirectURI(f *testing.F) {
 		{"http://localhost:1?a", "http://localhost?a"}, {"https://app.example.com/cb", "https://app.example.com/cb"},
 		{"http://localhost:/", "http://localhost:1/"}, {"http://localhost/", "http://localhost:80@evil.com/"},
 		{"com.example.app:/cb", "com.example.app:/cb"}, {"http://127.0.0.1:1/cb", "http://127.0.0.1.evil.com:1/cb"},
+		{"http://localhost/cb", "http://127.0.0.1/cb"}, {"http://127.0.0.1:1/cb", "http://127.0.0.1:1/cb2"}, {"http://[::1]/?a", "http://[::1]:9/?b"},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -199,6 +200,43 @@ func FuzzRedirectURI(f *testing.F) {
 		r.Host, p.Host = r.Hostname(), p.Hostname()
 		if !IsLoopbackURI(presented) || *r != *p || CheckRedirectURI(presented) != nil {
 			t.Errorf("%q matches %q", presented, registered)
+		}
+	})
+}
+
+// Whatever a redirect URI looks like, what is added to it changes where it leads in
+// nothing, and arrives as it was.
+func FuzzRedirectWith(f *testing.F) {
+	for _, uri := range []string{
+		"https://app.example.com/cb", "https://app.example.com/cb?", "https://app.example.com?z&", "http://127.0.0.1:33418/", "http://[::1]", "http://localhost:1?a=b#", "cursor://anysphere.cursor-mcp/oauth/callback", "com.example.app:/cb?a=%2", "https://a?&&",
+	} {
+		f.Add(uri, "vst_ac_AQ", "a b&c=d#?")
+		f.Add(uri, "", "\r\nLocation: //evil.com\xff")
+	}
+	f.Fuzz(func(t *testing.T, uri, code, state string) {
+		if CheckRedirectURI(uri) != nil {
+			return
+		}
+		got := RedirectWith(uri, url.Values{"vst_code": {code}, "vst_state": {state}})
+		was, err := url.Parse(uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is, err := url.Parse(got)
+		if err != nil {
+			t.Fatalf("%q is no URI: %v", got, err)
+		}
+		if !strings.HasPrefix(got, uri) || is.Fragment != "" || strings.ContainsAny(got, "\r\n\t \"<>") {
+			t.Errorf("%q becomes %q", uri, got)
+		}
+		is.RawQuery, was.RawQuery, is.ForceQuery, was.ForceQuery = "", "", false, false
+		if *is != *was {
+			t.Errorf("%q leads elsewhere than %q", got, uri)
+		}
+		_, query, _ := strings.Cut(got, "?")
+		i := strings.LastIndex(query, "vst_code=")
+		if q, err := url.ParseQuery(query[max(i, 0):]); err != nil || q.Get("vst_code") != code || q.Get("vst_state") != state {
+			t.Errorf("in %q is %v, %v", got, q, err)
 		}
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 func consent(t *testing.T, c Consent) (http.Header, string) {
@@ -211,4 +213,24 @@ func TestAHostileNameOrPageDoesNotTurnTheText(t *testing.T) {
 	if _, page := consent(t, c); !strings.Contains(page, "An application without a name asks for access") {
 		t.Error("an empty name is not said to be one")
 	}
+}
+
+func FuzzClean(f *testing.F) {
+	for _, seed := range []string{"Claude", "Good\u202eevil\u2066\u200b\n<br>", strings.Repeat("👨‍", 100), "\xff\xfe", "", "\u3164", " a \t b ", "a\x00\x1b[2J\u0085\u2028", strings.Repeat("e\u0301", 100)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := Clean(s)
+		if n := utf8.RuneCountInString(got); !utf8.ValidString(got) || n > 81 || strings.TrimSpace(got) != got {
+			t.Errorf("%q becomes %q, of %d characters", s, got, n)
+		}
+		if strings.ContainsFunc(got, func(c rune) bool {
+			return !unicode.IsPrint(c) || unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+		}) {
+			t.Errorf("%q becomes %q", s, got)
+		}
+		if again := Clean(got); again != got && utf8.RuneCountInString(got) <= 80 {
+			t.Errorf("%q becomes %q, and then %q", s, got, again)
+		}
+	})
 }

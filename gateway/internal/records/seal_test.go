@@ -11,7 +11,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
-func ringOf(t *testing.T, set *config.KeySet) *keys.Ring {
+func ringOf(t testing.TB, set *config.KeySet) *keys.Ring {
 	t.Helper()
 	ring, err := keys.NewRing(set)
 	if err != nil {
@@ -96,4 +96,26 @@ func TestRecordsOutliveTheirKeysSuccession(t *testing.T) {
 	if _, err := w.here.Get(t.Context(), id); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Get without the key: %v", err)
 	}
+}
+
+// Whoever writes to the store writes any bytes.
+func FuzzOpen(f *testing.F) {
+	now := time.Unix(1_800_000_000, 0)
+	set := config.NewKeySet(now)
+	id := store.NewID(3)
+	s := sealer{ring: ringOf(f, set), uid: "uid", kind: store.Grant}
+	good, err := s.seal(id, note{Text: "text"}, now.Add(time.Hour), now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range [][]byte{good, good[:len(good)-1], append(bytes.Clone(good), 0), good[:store.HeaderLen+1], good[:store.HeaderLen], nil, bytes.Repeat([]byte{1}, 100)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		var n note
+		err := s.open(id, value, &n)
+		if (err == nil) != bytes.Equal(value, good) || err != nil && (!errors.Is(err, errSealed) || n != (note{})) {
+			t.Errorf("%x opens as %+v, %v", value, n, err)
+		}
+	})
 }

@@ -52,7 +52,8 @@ func Seal[T any](b Box, v T, expires time.Time) (string, error) {
 func Open[T any](b Box, s string) (T, error) {
 	var zero T
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(raw) < 2 || raw[0] != version {
+	// The decoder skips line breaks, so the length counts as well.
+	if err != nil || base64.RawURLEncoding.EncodedLen(len(raw)) != len(s) || len(raw) < 2 || raw[0] != version {
 		return zero, ErrInvalid
 	}
 	key, err := b.Ring.Find(raw[1])

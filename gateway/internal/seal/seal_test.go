@@ -16,7 +16,7 @@ type payload struct {
 	State string `cbor:"1,keyasint"`
 }
 
-func box(t *testing.T, set *config.KeySet, clock *recordstest.Clock) Box {
+func box(t testing.TB, set *config.KeySet, clock *recordstest.Clock) Box {
 	t.Helper()
 	ring, err := keys.NewRing(set)
 	if err != nil {
@@ -25,7 +25,7 @@ func box(t *testing.T, set *config.KeySet, clock *recordstest.Clock) Box {
 	return Box{Ring: ring, ServerUID: "uid", Purpose: "flow", Now: clock.Now}
 }
 
-func sealIn(t *testing.T, b Box) string {
+func sealIn(t testing.TB, b Box) string {
 	t.Helper()
 	s, err := Seal(b, payload{"s3cret state"}, b.Now().Add(10*time.Minute))
 	if err != nil {
@@ -117,4 +117,22 @@ func TestFlowsGoOnThroughANewKey(t *testing.T) {
 	if _, err := Open[payload](box(t, set, clock), before); !errors.Is(err, ErrInvalid) {
 		t.Errorf("after its key was dropped: %v", err)
 	}
+}
+
+func FuzzOpen(f *testing.F) {
+	clock := recordstest.NewClock()
+	set := config.NewKeySet(clock.Now())
+	b := box(f, set, clock)
+	good := sealIn(f, b)
+	elsewhere := b
+	elsewhere.Purpose = "consent"
+	for _, seed := range []string{good, sealIn(f, elsewhere), good[:len(good)-1], good + "A", good + "=", "", "AQ", "AQE", "AQH_", strings.Repeat("A", 100), good[:10] + "\n" + good[10:]} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		v, err := Open[payload](b, s)
+		if (err == nil) != (s == good) || err == nil && v.State == "" || err != nil && !errors.Is(err, ErrInvalid) {
+			t.Errorf("%q opens as %+v, %v", s, v, err)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -160,4 +161,39 @@ func TestSourcesAreForgotten(t *testing.T) {
 	if len(l.sources) > maxSources {
 		t.Errorf("%d sources are remembered", len(l.sources))
 	}
+}
+
+// Whatever stands in X-Forwarded-For, nobody but a trusted proxy says who the sender
+// is, and nobody gets rid of their own address by writing more before it.
+func FuzzOf(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"198.51.100.1:1", "6.6.6.6"}, {"10.0.0.1:1", "198.51.100.1"}, {"10.0.0.1:1", "6.6.6.6, 198.51.100.1, 10.0.0.2"}, {"10.0.0.1:1", "unknown, 10.0.0.2"}, {"10.0.0.1:1", ",,"},
+		{"10.0.0.1:1", "[2001:db8::7]:443"}, {"[fd00::1%eth0]:1", "fe80::1%eth0"}, {"[::ffff:10.0.0.1]:1", "::ffff:198.51.100.1"}, {"@", "1.2.3.4"}, {"10.0.0.1:1", "198.51.100.1\n10.0.0.2"}, {"10.0.0.1:1", "010.0.0.1"}, {"10.0.0.1:1", "for=1.2.3.4"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	resolver, err := NewResolver([]string{"10.0.0.0/8", "fd00::/64"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, peer, forwarded string) {
+		request := func(first ...string) *http.Request {
+			return &http.Request{RemoteAddr: peer, Host: "own.example", Header: http.Header{"X-Forwarded-For": append(first, strings.Split(forwarded, "\n")...)}}
+		}
+		r := request()
+		got, own := resolver.Of(r), peerOf(r)
+		if !resolver.trusts(own) && got != own {
+			t.Errorf("%s says that it is %s", own, got)
+		}
+		if got.Zone() != "" || got.Is4In6() {
+			t.Errorf("%q, %q: the sender is %s, which others write in another way", peer, forwarded, got)
+		}
+		if again := resolver.Of(request("6.6.6.6")); !resolver.trusts(got) && got != own && again != got {
+			t.Errorf("%q: with 6.6.6.6 before it, the sender is %s and not %s", forwarded, again, got)
+		}
+		r.Header["X-Forwarded-Host"] = []string{"public.example"}
+		if host := resolver.HostOf(r); (host == "public.example") != resolver.trusts(own) {
+			t.Errorf("%s says that the host is %s", own, host)
+		}
+	})
 }

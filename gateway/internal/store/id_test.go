@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -54,4 +55,29 @@ func TestHeader(t *testing.T) {
 			t.Errorf("%s: there is a time of expiry", name)
 		}
 	}
+}
+
+func FuzzParseID(f *testing.F) {
+	for _, seed := range []string{NewID(7).String(), strings.Repeat("A", 24), strings.Repeat("-", 24), strings.Repeat("A", 23), strings.Repeat("A", 23) + "\n", strings.Repeat("=", 24), "", "../../../../../../secret"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if id, err := ParseID(s); err == nil && id.String() != s {
+			t.Errorf("%q is taken for %s", s, id)
+		} else if err != nil && id != (ID{}) {
+			t.Errorf("%q: an id comes with an error", s)
+		}
+	})
+}
+
+func FuzzExpires(f *testing.F) {
+	f.Add(AppendHeader(nil, time.Now()))
+	f.Add([]byte{})
+	f.Add([]byte{2, 0, 0, 0, 0, 0, 0})
+	f.Add([]byte{1, 255, 255, 255, 255, 255})
+	f.Fuzz(func(t *testing.T, value []byte) {
+		if at, ok := Expires(value); ok && !bytes.Equal(AppendHeader(nil, at), value[:HeaderLen]) {
+			t.Errorf("%x expires %v", value, at)
+		}
+	})
 }
