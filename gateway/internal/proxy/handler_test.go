@@ -70,7 +70,7 @@ func FuzzSessionID(f *testing.F) {
 	box := seal.Box{Ring: ring, ServerUID: "uid", Purpose: "session", Now: func() time.Time { return now }}
 	h := &Handler{Options: Options{Path: "/mcp", Sessions: box, Audit: audit.New(slog.New(slog.DiscardHandler), func(*http.Request) netip.Addr { return netip.Addr{} })}}
 	of := func(s session) string {
-		sealed, err := seal.Seal(box, s, now.Add(sessionFor))
+		sealed, err := seal.Seal(box, s, now.Add(config.SessionTTL))
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -1,6 +1,10 @@
 package upstream
 
-import "context"
+import (
+	"context"
+
+	"vestibule.dev/vestibule/gateway/internal/keys"
+)
 
 // Check discovers the provider anew, whatever is known of it, and says what is
 // wrong. What it finds is used from then on.
@@ -16,7 +20,7 @@ func (u *Upstream) Check(ctx context.Context) error {
 	defer u.mu.Unlock()
 	u.provider = p
 	// A secret that was refused stays so until it is another.
-	if u.refused != nil && *u.refused == p.secret {
+	if u.refused != nil && keys.Equal([]byte(*u.refused), []byte(p.secret)) {
 		return ErrCredentials
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"golang.org/x/oauth2"
+
+	"vestibule.dev/vestibule/gateway/internal/keys"
 )
 
 // oidcProvider is what only a provider of OpenID Connect has.
@@ -118,7 +120,7 @@ func verify(ctx context.Context, v *rp.IDTokenVerifier, accessToken, raw string,
 		return nil, err
 	}
 	// That of a refresh need not have it (OpenID Connect Core section 12.2).
-	if again := b.identity != nil && idToken.Nonce == ""; !again && idToken.Nonce != b.nonce {
+	if again := b.identity != nil && idToken.Nonce == ""; !again && !keys.Equal([]byte(idToken.Nonce), []byte(b.nonce)) {
 		return nil, oidc.ErrNonceInvalid
 	}
 	return idToken, nil

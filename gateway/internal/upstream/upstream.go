@@ -16,6 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/keys"
 )
 
 const (
@@ -274,7 +275,7 @@ func (u *Upstream) token(ctx context.Context, p *provider, call tokenCall) (*oau
 	if !errors.Is(err, ErrCredentials) {
 		return t, p, err
 	}
-	if secret, readErr := readSecret(u.config.Client().ClientSecretFile); readErr != nil || secret == p.secret {
+	if secret, readErr := readSecret(u.config.Client().ClientSecretFile); readErr != nil || keys.Equal([]byte(secret), []byte(p.secret)) {
 		return nil, p, err
 	}
 	u.forget(p)
