@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/audit"
 	"vestibule.dev/vestibule/gateway/internal/clients"
@@ -41,6 +43,8 @@ type Options struct {
 	Store store.Store
 	// WrapTransport wraps what a Kubernetes store sends its requests with.
 	WrapTransport func(http.RoundTripper) http.RoundTripper
+	// DialOptions are added to those that an etcd store connects with.
+	DialOptions []grpc.DialOption
 	// Now tells the time; unset, time.Now.
 	Now func() time.Time
 }
@@ -131,7 +135,7 @@ type parts struct {
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
-	p := &parts{cfg: cfg, now: o.Now, log: o.Log, store: o.Store, rules: newInForce()}
+	p := &parts{cfg: cfg, now: o.Now, log: o.Log, rules: newInForce()}
 	var err error
 	if p.url, err = url.Parse(cfg.PublicURL); err != nil {
 		return nil, fmt.Errorf("publicURL: %w", err)
@@ -149,10 +153,8 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 	if p.sources, err = source.NewResolver(cfg.TrustedProxies); err != nil {
 		return nil, err
 	}
-	if p.store == nil {
-		if p.store, err = openStore(cfg, o); err != nil {
-			return nil, err
-		}
+	if p.store, err = openStores(cfg, o); err != nil {
+		return nil, err
 	}
 	p.audit = audit.New(o.Log, p.sources.Of)
 	for _, u := range cfg.Upstreams {
@@ -162,7 +164,7 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		return nil, fmt.Errorf("clientIDMetadataDocuments: %w", err)
 	}
 	p.clients = clients.New(clients.Options{
-		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor,
+		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor(cfg.Store.Type),
 		Registration: cfg.Registration, Audiences: []string{cfg.PublicURL, cfg.PublicURL + token.Path},
 		KeySets: p.documents, Documents: p.documents,
 		Remembered: func(ctx context.Context, token, clientID string) (*clients.Proof, error) {
@@ -171,7 +173,7 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		Now: o.Now, Log: o.Log,
 	})
 	p.grants = grants.New(grants.Options{
-		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor,
+		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor(cfg.Store.Type),
 		Clients: p.clients, OutageTolerance: cfg.OutageTolerance(),
 		AccessTokenTTL: cfg.AccessTokenTTL(), RefreshTokenTTL: cfg.RefreshTokenTTL(),
 		Allowed:   p.allowed,

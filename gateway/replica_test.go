@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"vestibule.dev/vestibule/gateway"
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/gatewaytest"
@@ -48,7 +50,7 @@ func runReplica(arg string) error {
 	g, err := gateway.New(cfg, keySet, gateway.Options{
 		Kubeconfig:    rc.Kubeconfig,
 		Log:           slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		WrapTransport: watch.wrap, Now: clock.Now,
+		WrapTransport: watch.wrap, DialOptions: watch.dial(), Now: clock.Now,
 	})
 	if err != nil {
 		return err
@@ -116,6 +118,27 @@ func (g *gate) wrap(next http.RoundTripper) http.RoundTripper {
 		}
 		return resp, err
 	})
+}
+
+// dial is wrap for an etcd, whose only streams are watches.
+func (g *gate) dial() []grpc.DialOption {
+	return []grpc.DialOption{grpc.WithChainStreamInterceptor(func(
+		ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption,
+	) (grpc.ClientStream, error) {
+		stream, err := open(ctx, desc, cc, method, opts...)
+		return gatedStream{stream, g}, err
+	})}
+}
+
+type gatedStream struct {
+	grpc.ClientStream
+	gate *gate
+}
+
+func (s gatedStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	s.gate.wait()
+	return err
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -112,8 +112,7 @@ const (
 type OAuthKV struct {
 	// type is where the records are. Kubernetes keeps them in objects beside the
 	// gateway, and they survive it. Etcd keeps them in an etcd of its own, for tens of
-	// thousands of grants; gateways of this version do not support it yet, say so and
-	// do not start. Memory keeps them in the gateway's one process and loses
+	// thousands of grants. Memory keeps them in the gateway's one process and loses
 	// them with it: that is for trying things out, and it needs gateway.replicas to
 	// be 1. It can be changed only together with migrateFrom.
 	//

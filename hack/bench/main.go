@@ -33,7 +33,7 @@ func main() {
 }
 
 func bench(ctx context.Context) error {
-	stores := flag.String("stores", "Memory,Kubernetes", "`stores` to measure")
+	stores := flag.String("stores", "Memory,Etcd,Kubernetes", "`stores` to measure")
 	sizes := flag.String("grants", "100,1000,10000", "`numbers` of grants to measure them with")
 	workers := flag.Int("workers", 8, "how many requests are under way at once")
 	hourly := flag.Duration("hourly", time.Minute, "how `long` the Kubernetes store's grants are refreshed at the rate of once an hour each")

@@ -52,6 +52,10 @@ func explainStore(doing string, kind store.Kind, err error) *report.Failure {
 	what := fmt.Sprintf("%s %s records", doing, kind)
 	var refused *apiserver.Refusal
 	switch {
+	case errors.Is(err, store.ErrForbidden):
+		return &report.Failure{Reason: config.ReasonStoreForbidden, Message: what + ": the store forbids it to the gateway's user"}
+	case errors.Is(err, store.ErrFull):
+		return &report.Failure{Reason: config.ReasonStoreUnwritable, Message: what + ": the store is full"}
 	case errors.As(err, &refused) && refused.Code == http.StatusForbidden:
 		return &report.Failure{
 			Reason:  config.ReasonStoreForbidden,

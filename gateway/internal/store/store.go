@@ -41,6 +41,9 @@ var (
 	// ErrUnavailable says that the store did not answer. After a write the
 	// outcome is unknown.
 	ErrUnavailable = errors.New("the store is unavailable")
+	// ErrForbidden says, together with ErrUnavailable, that the store takes no such
+	// request from who sent it. Not every store can tell.
+	ErrForbidden = errors.New("the store forbids it")
 	// ErrFull says that the store takes no new records of this kind.
 	ErrFull = errors.New("the store is full")
 )

@@ -1,0 +1,144 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/hack/testenv"
+)
+
+// shared is an etcd of one member, in which each test has a prefix of its own.
+var shared *testenv.Etcd
+
+func TestMain(m *testing.M) {
+	run := run
+	if os.Getenv(replicaEnv) != "" {
+		run = serveReplica
+	}
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	shared, err = testenv.StartEtcd(testenv.EtcdOptions{})
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, shared.Stop()) }()
+	return m.Run(), nil
+}
+
+// patience bounds what takes milliseconds on an idle machine.
+const patience = 20 * time.Second
+
+var prefixes atomic.Int64
+
+func newPrefix() string { return fmt.Sprintf("/vestibule/test-%d", prefixes.Add(1)) }
+
+// startEtcd runs an etcd that ends with the test.
+func startEtcd(t *testing.T, o testenv.EtcdOptions) *testenv.Etcd {
+	t.Helper()
+	e, err := testenv.StartEtcd(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, e.Stop()) })
+	return e
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// admin is a client of etcd's own.
+func admin(t *testing.T, endpoints ...string) *clientv3.Client {
+	t.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: endpoints, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() }) // it only read and wrote
+	return c
+}
+
+// options are those of a replica whose way to the shared etcd is l, which may be nil.
+func options(prefix string, l *link) Options {
+	o := Options{Endpoints: shared.Endpoints(), Prefix: prefix, SweepEvery: 50 * time.Millisecond}
+	if l != nil {
+		o.DialOptions = l.options()
+	}
+	return o
+}
+
+// open connects a replica.
+func open(t *testing.T, o Options) *Store {
+	t.Helper()
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.beatEvery = 100 * time.Millisecond
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
+
+// start runs a replica until the test ends, and waits until it is synced.
+func start(t *testing.T, s *Store, observe store.Observer) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, observe) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-s.Synced():
+	case <-time.After(patience):
+		t.Fatal("the store does not sync")
+	}
+}
+
+func ignore(store.Kind, store.ID, []byte) {}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not so: %s", what)
+		}
+	}
+}
+
+var values atomic.Int64
+
+// newValue returns a value that has this text, and no other has.
+func newValue(text string) []byte {
+	return fmt.Appendf(store.AppendHeader(nil, time.Now().Add(time.Hour)), "%d %s", values.Add(1), text)
+}
+
+// createRecord makes a grant, which must succeed.
+func createRecord(t *testing.T, s *Store) (store.ID, []byte) {
+	t.Helper()
+	id, value := store.NewID(0), newValue("first")
+	must(t, s.CompareAndSwap(t.Context(), store.Grant, id, nil, value))
+	return id, value
+}
