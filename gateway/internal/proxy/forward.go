@@ -51,6 +51,9 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, who identity.I
 		writeRPCError(w, status, message)
 		return
 	}
+	// It remembers the body's end, too. The server closes the body when the answer
+	// begins, and a transport that looks for the end once more, after that, would take
+	// the closed body for a failure and cut the answer off.
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	cors.Hide(w.Header())
 	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))

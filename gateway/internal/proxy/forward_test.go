@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"vestibule.dev/vestibule/gateway/internal/identity"
+	"vestibule.dev/vestibule/gateway/internal/source"
+)
+
+// lateReader is a transport as it is when the backend is quick: it looks for the
+// end of the request's body once more when the answer has begun.
+type lateReader struct{}
+
+func (lateReader) RoundTrip(r *http.Request) (*http.Response, error) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return nil, err
+	}
+	answer, w := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(w, "data: first\n\n")
+		<-r.Context().Value(begunKey{}).(chan struct{})
+		_, err := r.Body.Read(make([]byte, 1))
+		_ = w.CloseWithError(err)
+	}()
+	return &http.Response{
+		StatusCode: http.StatusOK, Request: r, Body: answer, ContentLength: -1,
+		Header: http.Header{"Content-Type": {"text/event-stream"}},
+	}, nil
+}
+
+// begunKey finds what the client closes when the answer has begun.
+type begunKey struct{}
+
+func TestAnAnswerThatBeginsEarlyIsNotCutOff(t *testing.T) {
+	backend, err := url.Parse("http://backend.example/mcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := source.NewResolver(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := New(Options{
+		PublicURL: backend, Backend: backend, Transport: lateReader{}, Sources: sources,
+		Draining: t.Context(), Log: slog.New(slog.DiscardHandler),
+	})
+	begun := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.forward(w, r.WithContext(context.WithValue(r.Context(), begunKey{}, begun)), identity.Identity{}, "")
+	}))
+	defer server.Close()
+	resp, err := http.Post(server.URL, "application/json", strings.NewReader(`{"jsonrpc":"2.0"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	close(begun)
+	if _, err := io.ReadAll(resp.Body); err != nil {
+		t.Errorf("the answer is cut off: %v", err)
+	}
+}
