@@ -78,7 +78,8 @@ format: ## Format Go and shell.
 .PHONY: test
 test: ## Run all tests; the first run on a machine builds a Kubernetes API server.
 	hack/deps.sh gcc node npm
-	hack/clients/typescript/install.sh
+	hack/npm.sh hack/conformance hack/clients/*
+	hack/node.sh >/dev/null
 	@assets=$$(hack/envtest.sh); set -x; KUBEBUILDER_ASSETS=$$assets go test -race ./...
 
 .PHONY: fuzz

@@ -43,15 +43,7 @@ var (
 // Login follows an authorization URL to the client's redirect URI, and returns
 // the parameters that arrive there.
 func (p *Person) Login(authorizationURL string) (url.Values, error) {
-	page, err := p.browser.Get(authorizationURL) //nolint:bodyclose // submit closes it
-	for _, answers := range []url.Values{{"decision": {"approve"}}, {"username": {p.Name}, "password": {p.password}}} {
-		if err != nil {
-			return nil, err
-		}
-		if page, err = p.submit(page, answers); err == nil && page.StatusCode != http.StatusOK {
-			break
-		}
-	}
+	page, err := p.Visit(authorizationURL)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +69,22 @@ func back(page *http.Response) (*url.URL, error) {
 		return nil, fmt.Errorf("there is no way back: %s", body)
 	}
 	return url.Parse(html.UnescapeString(string(link[1])))
+}
+
+// Visit allows what an authorization URL asks for, logs in, and follows where that
+// leads: to the answer of a client that listens at its redirect URI. The caller
+// closes its body.
+func (p *Person) Visit(authorizationURL string) (*http.Response, error) {
+	page, err := p.browser.Get(authorizationURL)
+	for _, answers := range []url.Values{{"decision": {"approve"}}, {"username": {p.Name}, "password": {p.password}}} {
+		if err != nil {
+			return nil, err
+		}
+		if page, err = p.submit(page, answers); err == nil && page.StatusCode != http.StatusOK {
+			break
+		}
+	}
+	return page, err
 }
 
 // submit sends the page's form.
