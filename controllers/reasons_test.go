@@ -113,6 +113,10 @@ func caBundle(s *v1alpha1.MCPServer) {
 	s.Spec.Upstreams[0].OIDC.CABundleRef = &v1alpha1.KeyReference{Name: s.Name + "-ca", Key: "ca.pem"}
 }
 
+func initialAccessToken(s *v1alpha1.MCPServer) {
+	s.Spec.OAuth.ClientRegistration.InitialAccessTokenRef = &v1alpha1.KeyReference{Name: s.Name + "-registration", Key: "token"}
+}
+
 func waiting(reason, message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "gateway", Image: image, State: corev1.ContainerState{
@@ -199,6 +203,11 @@ var situations = []situation{
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isUnknown, reason: v1alpha1.ReasonRollingOut},
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonNotDeployed, says: "UpstreamReady",
 		before: func(w *world) { w.remove(&corev1.Secret{}, w.name+"-oidc") }},
+	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonReferenceMissing,
+		says: "oauth.clientRegistration.initialAccessTokenRef", spec: initialAccessToken},
+	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonReferenceKeyMissing,
+		says: "oauth.clientRegistration.initialAccessTokenRef.key", spec: initialAccessToken,
+		before: func(w *world) { w.create(&corev1.Secret{ObjectMeta: w.meta(w.name + "-registration")}) }},
 	ofDeployment(v1alpha1.ReasonQuotaExceeded, "ResourceQuota", appsv1.DeploymentCondition{
 		Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: `pods "x" is forbidden: exceeded quota: small`}),
 	ofDeployment(v1alpha1.ReasonPodsRefused, "violates PodSecurity", appsv1.DeploymentCondition{

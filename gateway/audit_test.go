@@ -76,7 +76,7 @@ func TestTheAuditLogTellsWhatHappened(t *testing.T) { // R23
 		{"msg": "grant denied", "client_id": client.ID, "reason": "the user said no"},
 		{"msg": "request refused", "claimed_client_id": strings.Repeat("n", 128) + "…", "error": "invalid_client", "reason": "no such record"},
 		{"msg": "request refused", "error": "invalid_client"},
-		{"msg": "request refused", "endpoint": "/register", "error": "invalid_redirect_uri", "reason": "its scheme is neither https nor a private one such as com.example.app"},
+		{"msg": "request refused", "endpoint": "/register", "error": "invalid_redirect_uri", "reason": "its scheme is not an app's"},
 		{"msg": "request refused", "endpoint": "/revoke", "client_id": client.ID, "error": "invalid_request"},
 	} {
 		if i >= len(lines) {

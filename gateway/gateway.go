@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,6 +19,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/clients"
 	"vestibule.dev/vestibule/gateway/internal/documents"
 	"vestibule.dev/vestibule/gateway/internal/grants"
+	"vestibule.dev/vestibule/gateway/internal/idjag"
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/source"
@@ -132,6 +134,7 @@ type parts struct {
 	clients   *clients.Service
 	grants    *grants.Service
 	upstreams upstreams
+	idjag     *idjag.Service
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
@@ -163,10 +166,18 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 	if p.documents, err = documents.New(documents.Options{Settings: cfg.ClientIDMetadataDocuments, Now: o.Now, Log: o.Log}); err != nil {
 		return nil, fmt.Errorf("clientIDMetadataDocuments: %w", err)
 	}
+	if p.idjag, err = idjag.New(cfg.PublicURL, cfg.TrustedIssuers, o.Now, o.Log); err != nil {
+		return nil, err
+	}
+	trusted, err := p.trustedKeys()
+	if err != nil {
+		return nil, err
+	}
 	p.clients = clients.New(clients.Options{
 		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor(cfg.Store.Type),
+		Provisioned: cfg.Clients, TakeFailure: p.takeFailure(),
 		Registration: cfg.Registration, Audiences: []string{cfg.PublicURL, cfg.PublicURL + token.Path},
-		KeySets: p.documents, Documents: p.documents,
+		KeySets: p.documents, TrustedKeySets: trusted, Documents: p.documents,
 		Remembered: func(ctx context.Context, token, clientID string) (*clients.Proof, error) {
 			return p.grants.ProofOf(ctx, token, clientID)
 		},
@@ -179,6 +190,7 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		Allowed:   p.allowed,
 		MayHave:   p.mayHave,
 		Upstreams: p.upstreams,
+		Vouches:   p.vouches,
 		PublicURL: cfg.PublicURL,
 		Scopes:    func() oauth.Scopes { return p.scopes().With(oauth.Scopes{oauth.ScopeOfflineAccess}) },
 		Now:       o.Now, Log: o.Log,
@@ -189,6 +201,21 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 	return p, nil
 }
 
+// trustedKeys finds the keys of provisioned clients that publish them.
+func (p *parts) trustedKeys() (*documents.Service, error) {
+	var urls []string
+	for _, c := range p.cfg.Clients {
+		if c.JWKSURL != "" {
+			urls = append(urls, c.JWKSURL)
+		}
+	}
+	keys, err := documents.NewTrusted(urls, "", p.now, p.log)
+	if err != nil {
+		return nil, fmt.Errorf("clients: %w", err)
+	}
+	return keys, nil
+}
+
 func (p *parts) allowed(u policy.User) bool {
 	_, ok := p.rules.get().access.Allowed(u)
 	return ok
@@ -196,6 +223,19 @@ func (p *parts) allowed(u policy.User) bool {
 
 func (p *parts) mayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes {
 	return p.rules.get().mayHave(scopes, u)
+}
+
+// vouches says whether a client may still have what it got without a login: its
+// own word, or an issuer's, counts as long as the configuration says so.
+func (p *parts) vouches(clientID, by, issuer string) bool {
+	c, _ := p.clients.Known(clientID)
+	if c == nil {
+		return false
+	}
+	if name, ok := strings.CutPrefix(by, token.ByIssuer); ok {
+		return c.May(config.GrantJWTBearer) && p.idjag.Issuer(name) == issuer
+	}
+	return by == token.ByClient && c.May(config.GrantClientCredentials) && issuer == p.cfg.PublicURL
 }
 
 func (p *parts) scopes() oauth.Scopes { return p.rules.get().scopes }

@@ -1,8 +1,11 @@
 package gateway_test
 
 import (
+	"crypto/rand"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +18,8 @@ import (
 
 func TestRegistrationAnswers(t *testing.T) { // A10, A11, A12, A24
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
-	always := []string{"client_id", "client_id_issued_at", "grant_types", "redirect_uris", "response_types", "token_endpoint_auth_method"}
+	always := []string{"client_id", "client_id_issued_at", "grant_types", "redirect_uris",
+		"registration_access_token", "registration_client_uri", "response_types", "token_endpoint_auth_method"}
 	for _, row := range []struct {
 		name, body string
 		method     string
@@ -27,7 +31,7 @@ func TestRegistrationAnswers(t *testing.T) { // A10, A11, A12, A24
 		{"no method", `"client_name":"Manager"`, "client_secret_basic", []string{"client_secret", "client_secret_expires_at", "client_name"}},
 		{"method null", `"token_endpoint_auth_method":null`, "client_secret_basic", []string{"client_secret", "client_secret_expires_at"}},
 		{"A13 more than there is", `"token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code"],
-			"response_types":["code","token"],"scope":"openid everything","application_type":"native","software_id":"x","jwks":{"keys":[]}`, "none", nil},
+			"response_types":["code","token"],"scope":"openid everything","application_type":"native","software_id":"x","jwks":{"keys":[]}`, "none", []string{"application_type", "software_id"}},
 		{"A17 no grant types", `"token_endpoint_auth_method":"none","grant_types":[],"response_types":[]`, "none", nil},
 		{"A12 empty members", `"token_endpoint_auth_method":"none","client_name":"","client_uri":"","logo_uri":null,"contacts":null`, "none", nil},
 		{"a page that is none", `"token_endpoint_auth_method":"none","client_uri":"javascript:alert(1)"`, "none", nil},
@@ -51,7 +55,11 @@ func TestRegistrationAnswers(t *testing.T) { // A10, A11, A12, A24
 			isList(t, v, "grant_types", []string{"authorization_code", "refresh_token"})
 			isList(t, v, "response_types", []string{"code"})
 			isList(t, v, "redirect_uris", []string{gatewaytest.RedirectURI})
-			for _, s := range []string{v["client_id"].(string), "x" + secret} {
+			token := gw.Secrets.Add("registration access token", v["registration_access_token"].(string))
+			if v["registration_client_uri"] != gw.URL+"/register/"+v["client_id"].(string) { // A15
+				t.Errorf("the client is managed at %s", v["registration_client_uri"])
+			}
+			for _, s := range []string{v["client_id"].(string), "x" + secret, token} {
 				if strings.ContainsFunc(s, func(c rune) bool {
 					return c != '_' && c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
 				}) {
@@ -208,6 +216,88 @@ func TestRegistrationPolicies(t *testing.T) {
 	confidential.TryRegister(t, nil).Fails(t, http.StatusBadRequest, "invalid_client_metadata")
 	client := confidential.Register(t, map[string]any{"token_endpoint_auth_method": "client_secret_post"})
 	client.Redeem(t, client.Login(t))
+}
+
+// A policy that has become narrower holds for the clients that are there.
+func TestRedirectPolicy(t *testing.T) { // A13, A16
+	const web, app, other = "https://client.example/cb", "cursor://anysphere.cursor-mcp/oauth/callback", "https://other.example/cb"
+	gw := gatewaytest.New(t, gatewaytest.Setup{Replicas: 2, Reconfigure: func(c *config.Config) {
+		c.Registration.AllowedRedirectHosts, c.Registration.PrivateUseSchemes = []string{"other.example"}, nil
+	}})
+	client := gw.Register(t, map[string]any{"redirect_uris": []string{web, app, other, gatewaytest.RedirectURI}})
+	for _, row := range []struct {
+		replica int
+		uri     string
+		status  int
+	}{
+		{0, web, 200}, {0, app, 200}, {0, other, 200}, {0, gatewaytest.RedirectURI, 200},
+		{1, web, 400}, {1, app, 400}, {1, other, 200}, {1, gatewaytest.RedirectURI, 200},
+	} {
+		request := client.AuthorizationRequest()
+		request.Set("redirect_uri", row.uri)
+		a := client.On(row.replica).Browser(t).Get(t, gw.AuthorizeURL(request))
+		if a.Status != row.status {
+			t.Errorf("replica %d answers %d at %s", row.replica, a.Status, row.uri)
+		}
+	}
+	try := func(uris ...string) gatewaytest.Answer {
+		body := strings.NewReader(`{"redirect_uris":["` + strings.Join(uris, `","`) + `"]}`)
+		return gw.Do(t, gw.HTTP(1), gw.Request(t, http.MethodPost, "/register", body, map[string]string{"Content-Type": "application/json"}))
+	}
+	try(web, app).Fails(t, http.StatusBadRequest, "invalid_redirect_uri")
+	isList(t, try(web, app, other).JSON(t), "redirect_uris", []string{other})
+}
+
+func TestInitialAccessToken(t *testing.T) { // A16
+	file := filepath.Join(t.TempDir(), "token")
+	set := func(token string) {
+		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.Registration.InitialAccessTokenFile = file }})
+	gw.Clock.Stop()
+	first, second := gw.Secrets.Add("initial access token", rand.Text()), gw.Secrets.Add("initial access token", rand.Text())
+	try := func(authorization ...string) gatewaytest.Answer {
+		r := gw.Request(t, http.MethodPost, "/register", strings.NewReader(`{"redirect_uris":["https://client.example/cb"]}`), map[string]string{"Content-Type": "application/json"})
+		r.Header["Authorization"] = authorization
+		return gw.Do(t, gw.HTTP(0), r)
+	}
+	refused := func(a gatewaytest.Answer) {
+		t.Helper()
+		a.Fails(t, http.StatusUnauthorized, "invalid_token")
+		if !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Bearer") {
+			t.Errorf("the challenge is %q", a.Header.Get("WWW-Authenticate"))
+		}
+	}
+	try("Bearer "+first).Fails(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	set("\n")
+	try("Bearer").Fails(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	set(first + "\n")
+	for _, good := range []string{"Bearer " + first, "bearer  " + first} {
+		if a := try(good); a.Status != http.StatusCreated {
+			t.Errorf("with the token, the answer is %d: %s", a.Status, a.Body)
+		}
+	}
+	refused(try())
+	refused(try("Bearer"))
+	refused(try("Bearer "))
+	refused(try("Basic " + first))
+	refused(try("Bearer " + first + "x"))
+	refused(try("Bearer " + first[1:]))
+	refused(try("Bearer "+first, "Bearer "+first))
+	set(second)
+	refused(try("Bearer " + first))
+	if a := try("Bearer " + second); a.Status != http.StatusCreated {
+		t.Errorf("after a change, the answer is %d: %s", a.Status, a.Body)
+	}
+	// Whoever guesses does not get far, not even with the right one at last.
+	guess := gatewaytest.Answer{}
+	for range 60 {
+		guess = try("Bearer guess")
+	}
+	guess.Fails(t, http.StatusTooManyRequests, "temporarily_unavailable")
+	try("Bearer "+second).Fails(t, http.StatusTooManyRequests, "temporarily_unavailable")
 }
 
 func TestRegistrationsLapse(t *testing.T) { // A14, A51

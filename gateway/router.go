@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,13 @@ import (
 var (
 	registrationsOfOne = source.Limit{PerSecond: 1, Burst: 60}
 	registrationsOfAll = source.Limit{PerSecond: 5, Burst: 300}
+)
+
+// How often senders may fail to prove which client they are before the store is not
+// asked any more whether the client has a new secret. Who proves it is not counted.
+var (
+	failuresOfOne = source.Limit{PerSecond: 1, Burst: 60}
+	failuresOfAll = source.Limit{PerSecond: 20, Burst: 300}
 )
 
 const postOnly = "POST, OPTIONS"
@@ -64,7 +72,9 @@ func (p *parts) router(draining context.Context) (http.Handler, error) {
 	mux.HandleFunc(prefix+authorize.PathAuthorize, within(mark(only(http.MethodGet, a.Authorize))))
 	mux.HandleFunc(prefix+authorize.PathConsent, within(mark(only(http.MethodPost, a.Consent))))
 	mux.HandleFunc(prefix+authorize.PathCallback+"{upstream}", within(mark(only(http.MethodGet, a.Callback))))
-	mux.HandleFunc(prefix+register.Path, within(cors.Anyone(postOnly, p.register().ServeHTTP)))
+	registration := p.register()
+	mux.HandleFunc(prefix+register.Path, within(cors.Anyone(postOnly, registration.ServeHTTP)))
+	mux.HandleFunc(prefix+register.Path+"/{client}", within(cors.Anyone(register.ManageMethods, registration.Manage)))
 	mux.HandleFunc(prefix+token.Path, within(mark(cors.Anyone(postOnly, p.token().ServeHTTP))))
 	mux.HandleFunc(prefix+revoke.Path, within(mark(cors.Anyone(postOnly, p.revoke().ServeHTTP))))
 	for path, document := range p.metadata().Documents() {
@@ -135,11 +145,16 @@ func (p *parts) authorize() *authorize.Handler {
 	return authorize.New(authorize.Options{
 		PublicURL: p.cfg.PublicURL, ServerUID: p.cfg.ServerUID,
 		Resources: resources, Scopes: func() []pages.Scope { return p.rules.get().described },
-		Clients: p.clients, Grants: p.grants, Upstreams: p.upstreams.choices(),
+		Clients: p.clients, Redirects: p.redirects(), Grants: p.grants, Upstreams: p.upstreams.choices(),
 		Allowed: func(u policy.User) (string, bool) { return p.rules.get().access.Allowed(u) },
 		MayHave: p.mayHave, Contact: func() string { return p.rules.get().contact },
 		Ring: p.ring, Audit: p.audit, Log: p.log, Now: p.now,
 	})
+}
+
+// redirects says where clients may be answered that nobody has provisioned.
+func (p *parts) redirects() oauth.RedirectPolicy {
+	return oauth.RedirectPolicy{Hosts: p.cfg.Registration.AllowedRedirectHosts, Schemes: p.cfg.Registration.PrivateUseSchemes}
 }
 
 func (p *parts) suggested(r config.Route) func() oauth.Scopes {
@@ -149,25 +164,51 @@ func (p *parts) suggested(r config.Route) func() oauth.Scopes {
 func (p *parts) register() *register.Handler {
 	limiter := source.NewLimiter(registrationsOfOne, registrationsOfAll, p.now)
 	return &register.Handler{
-		Clients: p.clients, Settings: p.cfg.Registration, Audit: p.audit, Log: p.log,
+		PublicURL: p.cfg.PublicURL, Clients: p.clients,
+		Settings: p.cfg.Registration, Redirects: p.redirects(), Scopes: p.scopes, Audit: p.audit, Log: p.log,
 		Take: func(r *http.Request) (wait time.Duration, ok bool) { return limiter.Take(p.sources.Of(r)) },
 	}
 }
 
+// takeFailure counts failed authentications.
+func (p *parts) takeFailure() func(*http.Request) (time.Duration, bool) {
+	limiter := source.NewLimiter(failuresOfOne, failuresOfAll, p.now)
+	return func(r *http.Request) (time.Duration, bool) { return limiter.Take(p.sources.Of(r)) }
+}
+
 func (p *parts) token() *token.Handler {
-	return &token.Handler{Clients: p.clients, Grants: p.grants, Audit: p.audit, Log: p.log}
+	h := &token.Handler{
+		PublicURL: p.cfg.PublicURL, Scopes: p.scopes, Clients: p.clients, Grants: p.grants,
+		Assertions: p.idjag, Allowed: p.allowed, MayHave: p.mayHave,
+		Audit: p.audit, Log: p.log,
+	}
+	suggested := map[string]func() oauth.Scopes{}
+	for _, r := range p.cfg.Routes {
+		resource := metadata.ResourceURL(p.cfg.PublicURL, r.Path)
+		h.Resources = append(h.Resources, resource)
+		suggested[resource] = p.suggested(r)
+	}
+	h.Suggested = func(resource string) oauth.Scopes { return suggested[resource]() }
+	return h
 }
 
 func (p *parts) revoke() *revoke.Handler {
 	return &revoke.Handler{Clients: p.clients, Grants: p.grants, Audit: p.audit}
 }
 
+// publicClients says whether there can be clients that prove nothing.
+func (p *parts) publicClients() bool {
+	return p.cfg.Registration.PublicClients || slices.ContainsFunc(p.cfg.Clients, config.Client.Public)
+}
+
 func (p *parts) metadata() metadata.Server {
 	s := metadata.Server{
 		PublicURL: p.cfg.PublicURL, Scopes: p.scopes,
-		Registration: p.cfg.Registration.Enabled, PublicClients: p.cfg.Registration.PublicClients,
-		ClientDocuments: p.cfg.ClientIDMetadataDocuments.Enabled,
-		Authorize:       authorize.PathAuthorize, Token: token.Path, Register: register.Path, Revoke: revoke.Path,
+		Registration: p.cfg.Registration.Enabled, PublicClients: p.publicClients(),
+		ClientDocuments:    p.cfg.ClientIDMetadataDocuments.Enabled,
+		ClientCredentials:  p.cfg.May(config.GrantClientCredentials),
+		IdentityAssertions: p.cfg.May(config.GrantJWTBearer) && p.idjag.Trusts(),
+		Authorize:          authorize.PathAuthorize, Token: token.Path, Register: register.Path, Revoke: revoke.Path,
 	}
 	for _, r := range p.cfg.Routes {
 		s.Resources = append(s.Resources, metadata.Resource{Name: r.Name, Path: r.Path})

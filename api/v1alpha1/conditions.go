@@ -158,6 +158,11 @@ const (
 	// ReasonProgressDeadlineExceeded: pods are not ready in time, for no reason
 	// that is known.
 	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
+	// ReasonReferenceMissing: an object that the spec refers to, elsewhere than in
+	// upstreams, does not exist, so there is no current configuration.
+	ReasonReferenceMissing = "ReferenceMissing"
+	// ReasonReferenceKeyMissing: such an object exists without the key.
+	ReasonReferenceKeyMissing = "ReferenceKeyMissing"
 	// ReasonPolicyInvalid: a gateway does not understand the policy, and goes on
 	// with the last one.
 	ReasonPolicyInvalid = "PolicyInvalid"

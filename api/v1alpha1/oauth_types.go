@@ -67,6 +67,8 @@ type Route struct {
 // {}, is itself checked against them, before its members get theirs.
 //
 // +kubebuilder:validation:XValidation:rule=`!has(self.accessTokenTTLSeconds) || self.accessTokenTTLSeconds <= self.refreshTokenTTLSeconds`,fieldPath=".accessTokenTTLSeconds",message="oauth.accessTokenTTLSeconds must not be greater than oauth.refreshTokenTTLSeconds, which bounds the whole grant."
+//
+// +kubebuilder:validation:XValidation:rule=`has(self.identityAssertion) || !has(self.clients) || !self.clients.exists(c, has(c.grantTypes) && 'JWTBearer' in c.grantTypes)`,fieldPath=".identityAssertion",message="oauth.identityAssertion must be set for clients with the grant type JWTBearer, since it says on whose word they act."
 type OAuth struct {
 	// clientRegistration sets which clients may register themselves.
 	//
@@ -84,6 +86,24 @@ type OAuth struct {
 	// +optional
 	// +kubebuilder:default={}
 	ClientIDMetadataDocuments ClientIDMetadataDocuments `json:"clientIDMetadataDocuments,omitzero"`
+
+	// clients are those that an administrator has provisioned. At most 32.
+	//
+	// When unset, there are only clients that register themselves, or that are named
+	// by a metadata document.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=clientID
+	// +kubebuilder:validation:MaxItems=32
+	Clients []Client `json:"clients,omitempty"`
+
+	// identityAssertion lets clients act for users on the word of an identity provider.
+	//
+	// When unset, users log in at the upstream alone.
+	//
+	// +optional
+	IdentityAssertion *IdentityAssertion `json:"identityAssertion,omitempty"`
 
 	// accessTokenTTLSeconds is how long an access token is accepted. A shorter time
 	// limits the damage of a leaked token; clients renew it unnoticed. 60 seconds to
@@ -210,6 +230,46 @@ type ClientRegistration struct {
 	// +optional
 	// +kubebuilder:default=Allow
 	PublicClients Permission `json:"publicClients,omitempty"`
+
+	// initialAccessTokenRef is the key of a Secret in this MCPServer's namespace
+	// that holds a token. Whoever registers must send it as Authorization: Bearer,
+	// which few clients can be told to do; clients that are registered stay.
+	//
+	// When unset, anybody may register.
+	//
+	// +optional
+	InitialAccessTokenRef *KeyReference `json:"initialAccessTokenRef,omitempty"`
+
+	// allowedRedirectHosts are the hosts of https redirect URIs that clients may use
+	// which nobody has provisioned: those that register, and those that are named by
+	// a metadata document. Each is a name, or *.example.com for all names below
+	// example.com. They hold for clients that are registered already, too. Loopback
+	// hosts and private-use schemes are not concerned. At most 64.
+	//
+	// When unset, any host will do: users see it before they approve.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self.all(h, h.matches('^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'))`,message="oauth.clientRegistration.allowedRedirectHosts must be host names in lower case, without scheme and port, such as claude.ai or *.example.com."
+	AllowedRedirectHosts []string `json:"allowedRedirectHosts,omitempty"`
+
+	// privateUseSchemes are the schemes of native apps that the same clients may use
+	// in redirect URIs: names, or *.* for all that are reverse domain names, such as
+	// com.example.app. Any program can claim such a scheme on a user's machine. An
+	// empty list allows none. At most 32.
+	//
+	// When unset, those of Cursor, VS Code and other desktop clients, and *.*.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={"cursor","vscode","vscode-insiders","vscodium","windsurf","zed","claude","raycast","warp","*.*"}
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule=`self.all(s, s == '*.*' || s.matches('^[a-z][-+.a-z0-9]*$'))`,message="oauth.clientRegistration.privateUseSchemes must be schemes in lower case without colon, such as cursor, or *.* for all reverse domain names."
+	// +kubebuilder:validation:XValidation:rule=`self.all(s, !(s in ['http', 'https', 'javascript', 'data', 'file', 'about', 'blob', 'vbscript', 'ftp', 'ws', 'wss']))`,message="oauth.clientRegistration.privateUseSchemes must not name schemes that browsers give a meaning of their own, such as http, javascript and data."
+	PrivateUseSchemes []string `json:"privateUseSchemes,omitzero"`
 }
 
 // ClientIDMetadataDocuments sets which clients may name themselves by the URL of
@@ -305,7 +365,9 @@ type Scope struct {
 	// allow says which users may have this scope: those for whom it is true. It is
 	// CEL over claims and upstream, as access.rules[].expression is, and asked at
 	// login and at each refresh. Who asks for more than they may have gets what they
-	// may, and no access if that is nothing. 1 to 1024 characters.
+	// may, and no access if that is nothing. A client that acts for itself
+	// (client_credentials) is no user, and bounded by oauth.clients[].scopes alone. 1 to
+	// 1024 characters.
 	//
 	// When unset, every user may.
 	//

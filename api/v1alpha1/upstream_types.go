@@ -355,8 +355,8 @@ type AccessRule struct {
 	Name string `json:"name"`
 
 	// expression is CEL over two variables: claims, what the upstream says of the
-	// user, and upstream, its name. Such as: upstream == "corp" &&
-	// claims.email.endsWith("@example.com"). claims.email is there only if the
+	// user, and upstream, its name, or id-jag: and the name of a trusted issuer. Such as:
+	// upstream == "corp" && claims.email.endsWith("@example.com"). claims.email is there only if the
 	// upstream verified it; a claim with an odd name is claims["https://example.com/x"].
 	// An expression that errs, as over a claim that is missing, lets nobody in. 1 to
 	// 1024 characters.

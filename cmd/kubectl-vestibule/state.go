@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -73,7 +74,7 @@ func (d *state) storeFile() string { return filepath.Join(d.dir, "store.db") }
 
 // writeReferences puts what the spec refers to where the configuration will
 // say that it is: from the file's Secrets and ConfigMaps, or from the
-// development identity provider.
+// development identity provider, which has the place of every upstream.
 func (d *state) writeReferences(p *plan, m *manifest.Manifest, idp *devidp.Provider) error {
 	for _, r := range controllers.GatewayReferences(p.server) {
 		value, err := valueOf(r, m, idp)
@@ -93,7 +94,7 @@ func (d *state) writeReferences(p *plan, m *manifest.Manifest, idp *devidp.Provi
 }
 
 func valueOf(r controllers.GatewayReference, m *manifest.Manifest, idp *devidp.Provider) ([]byte, error) {
-	if idp != nil && r.Kind == "Secret" { // it has taken the place of all upstreams
+	if idp != nil && r.Kind == "Secret" && strings.HasPrefix(r.Field, "upstreams[") { // it has taken the place of all upstreams
 		_, secret := idp.Client()
 		return []byte(secret), nil
 	}

@@ -35,6 +35,11 @@ type Config struct {
 	Registration Registration `json:"registration"`
 	// ClientIDMetadataDocuments bounds which clients may name themselves by a URL.
 	ClientIDMetadataDocuments ClientIDMetadataDocuments `json:"clientIDMetadataDocuments,omitzero"`
+	// Clients are those that an administrator has provisioned.
+	Clients []Client `json:"clients,omitempty"`
+	// TrustedIssuers are the identity providers whose word lets users in without a
+	// login here (Identity Assertion Authorization Grants).
+	TrustedIssuers []TrustedIssuer `json:"trustedIssuers,omitempty"`
 	// AccessTokenTTLSeconds is how long an access token is accepted.
 	AccessTokenTTLSeconds int64 `json:"accessTokenTTLSeconds"`
 	// RefreshTokenTTLSeconds is how long a grant lives from login, however
@@ -157,6 +162,16 @@ type Registration struct {
 	UnusedTTLSeconds int64 `json:"unusedTTLSeconds"`
 	// PublicClients says whether clients without a secret may register.
 	PublicClients bool `json:"publicClients"`
+	// InitialAccessTokenFile, when set, holds the token without which nobody may
+	// register (RFC 7591 section 3).
+	InitialAccessTokenFile string `json:"initialAccessTokenFile,omitempty"`
+	// AllowedRedirectHosts are the hosts of https redirect URIs that clients may
+	// use which nobody has provisioned: names, or *.example.com for all below one.
+	// Without any, all will do.
+	AllowedRedirectHosts []string `json:"allowedRedirectHosts,omitempty"`
+	// PrivateUseSchemes are the schemes of native apps that these clients may use
+	// in redirect URIs, or *.* for all that are reverse domain names.
+	PrivateUseSchemes []string `json:"privateUseSchemes,omitempty"`
 }
 
 // ClientIDMetadataDocuments bounds which clients may name themselves by the URL

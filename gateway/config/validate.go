@@ -32,6 +32,8 @@ func (c *Config) Validate() error {
 	v.check(c.Registration.UnusedTTLSeconds > 0, "registration.unusedTTLSeconds", "must be positive")
 	v.clientDocuments(&c.ClientIDMetadataDocuments)
 	v.upstreams(c.Upstreams)
+	v.clients(c.Clients)
+	v.trustedIssuers(c.TrustedIssuers)
 	v.rules(&c.Rules)
 	if c.Cluster != nil {
 		v.check(c.Cluster.Namespace != "" && c.Cluster.Policy != "" && c.Cluster.Report != "", "cluster", "namespace, policy and report must be set")

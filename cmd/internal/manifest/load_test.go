@@ -78,7 +78,9 @@ bindings:
   oauthKV: {type: Kubernetes, kubernetes: {kind: Secret, minShards: 16, maxShards: 256}}
 routes: [{name: mcp, path: /mcp, transport: StreamableHTTP}]
 oauth:
-  clientRegistration: {policy: Enabled, ttlSeconds: 7776000, unusedTTLSeconds: 86400, publicClients: Allow}
+  clientRegistration:
+    {policy: Enabled, ttlSeconds: 7776000, unusedTTLSeconds: 86400, publicClients: Allow,
+    privateUseSchemes: [cursor, vscode, vscode-insiders, vscodium, windsurf, zed, claude, raycast, warp, "*.*"]}
   clientIDMetadataDocuments: {policy: Enabled}
   accessTokenTTLSeconds: 3600
   refreshTokenTTLSeconds: 2592000
@@ -93,6 +95,10 @@ gateway: {replicas: 2}
 	}
 	if diff := cmp.Diff(spec, m.Server.Spec); diff != "" {
 		t.Errorf("the defaults have changed (-want +got):\n%s", diff)
+	}
+	none := strings.Replace(minimal, "  routes:", "  oauth: {clientRegistration: {privateUseSchemes: []}}\n  routes:", 1)
+	if m, err := manifest.Load([]byte(none)); err != nil || len(m.Server.Spec.OAuth.ClientRegistration.PrivateUseSchemes) != 0 {
+		t.Errorf("a list that is set to be empty becomes the default: %v", err)
 	}
 	if m.Server.Namespace != "default" {
 		t.Errorf("namespace %q, want default", m.Server.Namespace)

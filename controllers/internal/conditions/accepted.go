@@ -32,6 +32,11 @@ func compatible(o *Observation, gating []metav1.Condition) metav1.Condition {
 			"MCP Manager registers itself as a client: set oauth.clientRegistration.policy to Enabled.").
 			of(v1alpha1.ConditionMCPManagerCompatible)
 	}
+	if registration.InitialAccessTokenRef != nil {
+		return no(v1alpha1.ReasonRegistrationDisabled,
+			"MCP Manager registers itself, and has no initial access token: remove oauth.clientRegistration.initialAccessTokenRef.").
+			of(v1alpha1.ConditionMCPManagerCompatible)
+	}
 	for _, status := range []metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionUnknown} {
 		for _, c := range gating {
 			if c.Status != status || c.Type != v1alpha1.ConditionMCPObjectBound && c.Type != v1alpha1.ConditionOAuthKVBound {

@@ -18,8 +18,12 @@ func gatewayAvailable(o *Observation, before []metav1.Condition) metav1.Conditio
 
 func gatewayFact(o *Observation, before []metav1.Condition) fact {
 	g := o.Gateway
-	if g == nil {
+	if g == nil || o.References == nil {
 		return notObserved()
+	}
+	if f, ok := referred(o, ofOAuth); !ok {
+		f.message += " Until then, gateways keep the configuration that they have."
+		return f
 	}
 	if g.Deployment == nil {
 		return notDeployed(before)

@@ -50,7 +50,7 @@ func refused(reason, message string) func(*conditions.Observation) {
 func reference(kind, field, name, key string, exists bool) func(*conditions.Observation) {
 	return func(o *conditions.Observation) {
 		o.References = []conditions.Reference{{Reference: resources.Reference{
-			Field: "upstreams[corp].oidc." + field, KeyField: "upstreams[corp].oidc." + field + ".key", Kind: kind, Name: name, Key: key,
+			Field: field, KeyField: field + ".key", Kind: kind, Name: name, Key: key,
 		}, Exists: exists}}
 	}
 }
@@ -144,10 +144,10 @@ var examples = []example{
 		"the newest keys are not used: key set /etc/vestibule/keys/keyset.json does not continue the one in use: key 2 is missing, which was the newest")},
 
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonDiscovered, func(*conditions.Observation) {}},
-	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretMissing, reference("Secret", "clientSecretRef", "weather-oidc", "client-secret", false)},
-	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretKeyMissing, reference("Secret", "clientSecretRef", "weather-oidc", "client-secret", true)},
-	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonCABundleMissing, reference("ConfigMap", "caBundleRef", "corp-ca", "ca.crt", false)},
-	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonCABundleKeyMissing, reference("ConfigMap", "caBundleRef", "corp-ca", "ca.crt", true)},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretMissing, reference("Secret", "upstreams[corp].oidc.clientSecretRef", "weather-oidc", "client-secret", false)},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretKeyMissing, reference("Secret", "upstreams[corp].oidc.clientSecretRef", "weather-oidc", "client-secret", true)},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonCABundleMissing, reference("ConfigMap", "upstreams[corp].oidc.caBundleRef", "corp-ca", "ca.crt", false)},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonCABundleKeyMissing, reference("ConfigMap", "upstreams[corp].oidc.caBundleRef", "corp-ca", "ca.crt", true)},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamUnreachable, upstream(config.ReasonUpstreamUnreachable,
 		"no discovery document from https://idp.example.com: connection refused")},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamUntrusted, upstream(config.ReasonUpstreamUntrusted,
@@ -162,9 +162,13 @@ var examples = []example{
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonAvailable, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonRollingOut, func(o *conditions.Observation) { unready(o, 0); rolling(o) }},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonNotDeployed, func(o *conditions.Observation) {
-		reference("Secret", "clientSecretRef", "weather-oidc", "client-secret", false)(o)
+		reference("Secret", "upstreams[corp].oidc.clientSecretRef", "weather-oidc", "client-secret", false)(o)
 		o.Gateway.Deployment = nil
 	}},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonReferenceMissing,
+		reference("Secret", "oauth.clients[nightly].clientSecretRef", "nightly", "client-secret", false)},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonReferenceKeyMissing,
+		reference("ConfigMap", "oauth.clients[nightly].jwksRef", "nightly", "jwks.json", true)},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonQuotaExceeded, deployment(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue,
 		`pods "weather-gateway-6d8f4-x2x7k" is forbidden: exceeded quota: small, requested: pods=1, used: pods=4, limited: pods=4`)},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonPodsRefused, deployment(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue,

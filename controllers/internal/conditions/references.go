@@ -10,6 +10,10 @@ import (
 // are of upstreams.
 func ofStore(field string) bool { return strings.HasPrefix(field, "bindings.oauthKV.") }
 
+func ofUpstream(field string) bool { return strings.HasPrefix(field, "upstreams[") }
+
+func ofOAuth(field string) bool { return strings.HasPrefix(field, "oauth.") }
+
 // referred is the first reference that leads nowhere, of those in the given fields;
 // or ok.
 func referred(o *Observation, in func(field string) bool) (f fact, ok bool) {
@@ -18,7 +22,10 @@ func referred(o *Observation, in func(field string) bool) (f fact, ok bool) {
 			continue
 		}
 		missing, keyMissing := v1alpha1.ReasonSecretMissing, v1alpha1.ReasonSecretKeyMissing
-		if r.Kind == "ConfigMap" {
+		switch {
+		case ofOAuth(r.Field):
+			missing, keyMissing = v1alpha1.ReasonReferenceMissing, v1alpha1.ReasonReferenceKeyMissing
+		case r.Kind == "ConfigMap":
 			missing, keyMissing = v1alpha1.ReasonCABundleMissing, v1alpha1.ReasonCABundleKeyMissing
 		}
 		switch {

@@ -15,7 +15,7 @@ func upstreamFact(o *Observation) fact {
 	if o.References == nil {
 		return notObserved()
 	}
-	if f, ok := referred(o, func(field string) bool { return !ofStore(field) }); !ok {
+	if f, ok := referred(o, ofUpstream); !ok {
 		return f
 	}
 	if f, ok := worst(o, func(r *config.Report) []check {

@@ -40,7 +40,7 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 		KeysFile:                  path.Join(in.Directory, "keys", "keyset.json"),
 		Backend:                   backend(server, in),
 		Store:                     store(server, spec.Bindings.OAuthKV.Type, in),
-		Registration:              registration(&spec.OAuth.ClientRegistration),
+		Registration:              registration(&spec.OAuth.ClientRegistration, in.Directory),
 		ClientIDMetadataDocuments: clientDocuments(&spec.OAuth.ClientIDMetadataDocuments, in.Directory),
 		AccessTokenTTLSeconds:     int64(spec.OAuth.AccessTokenTTLSeconds),
 		RefreshTokenTTLSeconds:    int64(spec.OAuth.RefreshTokenTTLSeconds),
@@ -58,6 +58,14 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 	if from := spec.Bindings.OAuthKV.MigrateFrom; from != "" {
 		old := store(server, v1alpha1.OAuthKVType(from), in)
 		c.MigrateFrom = &old
+	}
+	for _, client := range spec.OAuth.Clients {
+		c.Clients = append(c.Clients, provisioned(&client, in.Directory))
+	}
+	if a := spec.OAuth.IdentityAssertion; a != nil {
+		for _, i := range a.TrustedIssuers {
+			c.TrustedIssuers = append(c.TrustedIssuers, trustedIssuer(&i, in.Directory))
+		}
 	}
 	c.Cluster = in.Cluster
 	if in.Cluster == nil {
@@ -156,13 +164,19 @@ func route(r *v1alpha1.Route) config.Route {
 	}
 }
 
-func registration(r *v1alpha1.ClientRegistration) config.Registration {
-	return config.Registration{
-		Enabled:          r.Policy == v1alpha1.PolicyEnabled,
-		TTLSeconds:       int64(r.TTLSeconds),
-		UnusedTTLSeconds: int64(r.UnusedTTLSeconds),
-		PublicClients:    r.PublicClients == v1alpha1.PermissionAllow,
+func registration(r *v1alpha1.ClientRegistration, directory string) config.Registration {
+	c := config.Registration{
+		Enabled:              r.Policy == v1alpha1.PolicyEnabled,
+		TTLSeconds:           int64(r.TTLSeconds),
+		UnusedTTLSeconds:     int64(r.UnusedTTLSeconds),
+		PublicClients:        r.PublicClients == v1alpha1.PermissionAllow,
+		AllowedRedirectHosts: r.AllowedRedirectHosts,
+		PrivateUseSchemes:    r.PrivateUseSchemes,
 	}
+	if r.InitialAccessTokenRef != nil {
+		c.InitialAccessTokenFile = path.Join(directory, initialAccessToken)
+	}
+	return c
 }
 
 func clientDocuments(d *v1alpha1.ClientIDMetadataDocuments, directory string) config.ClientIDMetadataDocuments {
@@ -176,4 +190,26 @@ func clientDocuments(d *v1alpha1.ClientIDMetadataDocuments, directory string) co
 		c.CABundleFile = path.Join(directory, documentsDirectory, caFile)
 	}
 	return c
+}
+
+func provisioned(c *v1alpha1.Client, directory string) config.Client {
+	p := config.Client{ID: c.ClientID, Name: c.Name, RedirectURIs: c.RedirectURIs, JWKSURL: c.JWKSURL, Scopes: c.Scopes}
+	if c.ClientSecretRef != nil {
+		p.SecretFile = path.Join(directory, clientDirectory(c.ClientID), secretFile)
+	}
+	if c.JWKSRef != nil {
+		p.JWKSFile = path.Join(directory, clientDirectory(c.ClientID), keysFile)
+	}
+	for _, g := range c.GrantTypes {
+		p.GrantTypes = append(p.GrantTypes, config.GrantType(g))
+	}
+	return p
+}
+
+func trustedIssuer(i *v1alpha1.TrustedIssuer, directory string) config.TrustedIssuer {
+	t := config.TrustedIssuer{Name: i.Name, IssuerURL: i.IssuerURL, JWKSURL: i.JWKSURL}
+	if i.CABundleRef != nil {
+		t.CABundleFile = path.Join(directory, issuerDirectory(i.Name), caFile)
+	}
+	return t
 }

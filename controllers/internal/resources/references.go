@@ -26,6 +26,8 @@ const (
 	documentsDirectory = "documents"
 	secretFile         = "client-secret"
 	caFile             = "ca.crt"
+	keysFile           = "jwks.json"
+	initialAccessToken = "registration/initial-access-token"
 
 	certKey       = "tls.crt"
 	privateKeyKey = "tls.key"
@@ -41,6 +43,18 @@ func References(server *v1alpha1.MCPServer) []Reference {
 	}
 	all = append(all, key("ConfigMap", "oauth.clientIDMetadataDocuments.caBundleRef",
 		server.Spec.OAuth.ClientIDMetadataDocuments.CABundleRef, path.Join(documentsDirectory, caFile))...)
+	all = append(all, key("Secret", "oauth.clientRegistration.initialAccessTokenRef",
+		server.Spec.OAuth.ClientRegistration.InitialAccessTokenRef, initialAccessToken)...)
+	for _, c := range server.Spec.OAuth.Clients {
+		field, directory := "oauth.clients["+c.ClientID+"]", clientDirectory(c.ClientID)
+		all = append(all, key("Secret", field+".clientSecretRef", c.ClientSecretRef, path.Join(directory, secretFile))...)
+		all = append(all, key("ConfigMap", field+".jwksRef", c.JWKSRef, path.Join(directory, keysFile))...)
+	}
+	if a := server.Spec.OAuth.IdentityAssertion; a != nil {
+		for _, i := range a.TrustedIssuers {
+			all = append(all, key("ConfigMap", "oauth.identityAssertion.trustedIssuers["+i.Name+"].caBundleRef", i.CABundleRef, path.Join(issuerDirectory(i.Name), caFile))...)
+		}
+	}
 	for i := range server.Spec.Upstreams {
 		u := &server.Spec.Upstreams[i]
 		name, client, trust := member(u)
@@ -52,6 +66,11 @@ func References(server *v1alpha1.MCPServer) []Reference {
 	}
 	return all
 }
+
+// clientDirectory is a client's: its id may have characters that paths have not.
+func clientDirectory(clientID string) string { return path.Join("clients", Digest([]byte(clientID))) }
+
+func issuerDirectory(name string) string { return path.Join("issuers", name) }
 
 func etcdReferences(e *v1alpha1.EtcdKV) []Reference {
 	const field = "bindings.oauthKV.etcd"

@@ -25,6 +25,9 @@ const (
 	minRSABits = 2048
 )
 
+// ErrNotPublic says that a set tells a secret, which then is none.
+var ErrNotPublic = errors.New("it holds a key that is not public")
+
 // Algorithms are those that an assertion may be signed with: none that needs a
 // shared secret, and not none.
 var Algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.ES384, jose.EdDSA}
@@ -43,7 +46,7 @@ type Keys struct{ all []jose.JSONWebKey }
 
 // ParseKeys reads a JWK Set (RFC 7517 section 5). Keys that are of no use here
 // are left out: for encryption, of unknown types, too short. A set that tells a
-// secret, which then is none, or that holds no usable key is an error.
+// secret, ErrNotPublic, or that holds no usable key is an error.
 func ParseKeys(document []byte) (Keys, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -59,7 +62,7 @@ func ParseKeys(document []byte) (Keys, error) {
 			continue // a key that this library does not know does not spoil the others
 		}
 		if !key.IsPublic() {
-			return Keys{}, errors.New("it holds a key that is not public")
+			return Keys{}, ErrNotPublic
 		}
 		if key.Use == "enc" || len(key.KeyID) > maxKeyID || !usable(key.Key) {
 			continue

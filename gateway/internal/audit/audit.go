@@ -17,13 +17,15 @@ type Event string
 
 // The events.
 const (
-	Registered Event = "client registered"
-	Approved   Event = "grant approved"
-	Denied     Event = "grant denied"
-	Issued     Event = "tokens issued"
-	Refreshed  Event = "tokens refreshed"
-	Refused    Event = "request refused"
-	Revoked    Event = "token revoked"
+	Registered   Event = "client registered"
+	Reregistered Event = "client registered anew"
+	Unregistered Event = "client deleted"
+	Approved     Event = "grant approved"
+	Denied       Event = "grant denied"
+	Issued       Event = "tokens issued"
+	Refreshed    Event = "tokens refreshed"
+	Refused      Event = "request refused"
+	Revoked      Event = "token revoked"
 )
 
 // Log writes audit lines.

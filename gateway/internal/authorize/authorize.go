@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/clients"
 	"vestibule.dev/vestibule/gateway/internal/grants"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
@@ -27,7 +28,7 @@ func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) {
 	if c == nil {
 		return
 	}
-	redirectURI, e := chooseRedirectURI(c, p, r.URL.Query())
+	redirectURI, e := h.chooseRedirectURI(c, p, r.URL.Query())
 	if e != nil {
 		h.problem(w, r, e, strangeRedirectPage)
 		return
@@ -37,7 +38,7 @@ func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) {
 		h.redirectError(w, r, req, malformed)
 		return
 	}
-	if e := h.readRequest(p, &req); e != nil {
+	if e := h.readRequest(c, p, &req); e != nil {
 		h.redirectError(w, r, req, e)
 		return
 	}
@@ -67,22 +68,33 @@ func first(errs ...*oauth.Error) *oauth.Error {
 
 // chooseRedirectURI returns the redirect URI that the client asks for. It may
 // leave it out, or empty (RFC 6749 section 3.1), if it has registered only one.
-func chooseRedirectURI(c *clients.Client, p oauth.Params, raw url.Values) (string, *oauth.Error) {
+// What it registered, the policy may have ceased to allow.
+func (h *Handler) chooseRedirectURI(c *clients.Client, p oauth.Params, raw url.Values) (string, *oauth.Error) {
 	asked := p.Get("redirect_uri")
 	if asked == "" {
-		if strings.Join(raw["redirect_uri"], "") == "" && len(c.RedirectURIs) == 1 {
-			return c.RedirectURIs[0], nil
+		if strings.Join(raw["redirect_uri"], "") != "" || len(c.RedirectURIs) != 1 {
+			return "", oauth.InvalidRequest("redirect_uri is missing, or not fit to be one")
 		}
-		return "", oauth.InvalidRequest("redirect_uri is missing, or not fit to be one")
+		asked = c.RedirectURIs[0]
 	}
 	if !c.MayRedirectTo(asked) {
 		return "", oauth.InvalidRequest("redirect_uri is not registered for this client")
+	}
+	check := h.Redirects.Check
+	if c.Provisioned() {
+		check = oauth.CheckRedirectURI
+	}
+	if err := check(asked); err != nil {
+		return "", oauth.InvalidRequest("redirect_uri is not one that clients may use here").Because(err)
 	}
 	return asked, nil
 }
 
 // readRequest checks what is left once errors can go to the client.
-func (h *Handler) readRequest(p oauth.Params, req *request) *oauth.Error {
+func (h *Handler) readRequest(c *clients.Client, p oauth.Params, req *request) *oauth.Error {
+	if !c.May(config.GrantAuthorizationCode) {
+		return oauth.UnauthorizedClient("this client is not there for users to log in with")
+	}
 	responseType, e := p.Need("response_type")
 	if e != nil {
 		return e
@@ -101,8 +113,14 @@ func (h *Handler) readRequest(p oauth.Params, req *request) *oauth.Error {
 		return e
 	}
 	req.Resource = resource.URL
-	req.Scopes, e = h.narrow(p.Get("scope"), resource)
-	return e
+	scopes, e := h.narrow(p.Get("scope"), resource)
+	if e != nil {
+		return e
+	}
+	if req.Scopes = c.Narrow(scopes); len(req.Scopes) == 0 && len(scopes) > 0 {
+		return oauth.InvalidScope("this client may have none of the requested scopes")
+	}
+	return nil
 }
 
 // readChallenge insists on PKCE with S256, for confidential clients too (OAuth
@@ -122,22 +140,17 @@ func readChallenge(p oauth.Params, req *request) *oauth.Error {
 	return nil
 }
 
-// chooseResource returns the one resource that the client asks for, or the
-// first for a client that does not know of them (RFC 8707 section 2.1).
+// chooseResource returns the one resource that the client asks for.
 func (h *Handler) chooseResource(asked []string) (Resource, *oauth.Error) {
-	if len(asked) == 0 {
-		return h.Resources[0], nil
+	urls := make([]string, len(h.Resources))
+	for i, r := range h.Resources {
+		urls[i] = r.URL
 	}
-	for _, res := range h.Resources {
-		if !slices.ContainsFunc(asked, func(a string) bool { return !oauth.SameResource(res.URL, a) }) {
-			return res, nil
-		}
+	url, e := oauth.ChooseResource(h.PublicURL, urls, asked)
+	if e != nil {
+		return Resource{}, e
 	}
-	// Older clients name the origin for the server that they mean.
-	if len(asked) == 1 && oauth.SameResource(h.PublicURL, asked[0]) {
-		return h.Resources[0], nil
-	}
-	return Resource{}, oauth.InvalidTarget("resource must be one URL of this server")
+	return h.Resources[slices.Index(urls, url)], nil
 }
 
 // narrow returns those of the asked scopes that exist, since clients ask for

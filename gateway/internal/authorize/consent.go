@@ -56,7 +56,7 @@ func (h *Handler) askConsent(w http.ResponseWriter, r *http.Request, c *clients.
 	h.cookies.set(w, formCookie, binding, 24*time.Hour)
 	pages.WriteConsent(w, pages.Consent{
 		Action: h.PublicURL + PathConsent, Request: sealed,
-		ClientName: c.Name, ClientURI: c.URI, ClientHost: c.Host(),
+		Provisioned: c.Provisioned(), ClientName: c.Name, ClientURI: c.URI, ClientHost: c.Host(),
 		RedirectURI: req.RedirectURI, RedirectHost: redirectHost(req.RedirectURI),
 		Loopback: oauth.IsLoopbackURI(req.RedirectURI),
 		Resource: req.Resource, Scopes: h.describe(req.Scopes), Upstreams: h.choices(),

@@ -81,7 +81,9 @@ type Options struct {
 	// Scopes returns those that can be granted, with what people read of them.
 	Scopes  func() []pages.Scope
 	Clients Clients
-	Grants  Grants
+	// Redirects says where clients may be answered, whatever they have registered.
+	Redirects oauth.RedirectPolicy
+	Grants    Grants
 	// Upstreams are those that the user chooses from. At least one.
 	Upstreams []Upstream
 	// Allowed applies the access rules to a user; it returns the name of the rule

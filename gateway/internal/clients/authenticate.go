@@ -33,31 +33,76 @@ func (s *Service) Authenticate(r *http.Request, p oauth.Params) (*Client, *oauth
 	if e != nil {
 		return nil, e
 	}
-	c, e := s.lookUp(r.Context(), cred.id, p)
+	c, e := s.authenticate(r, cred, p)
 	if e != nil {
 		e.Basic = cred.basic
 		return nil, e
 	}
-	refuse := func(why string) *oauth.Error {
-		e := oauth.InvalidClient("the client did not authenticate as it registered").Because(errors.New(why))
-		e.Basic = cred.basic
-		return e
+	return c, nil
+}
+
+// Claimed is the id by which a request says who sends it, whether that is true or
+// not, or "".
+func Claimed(r *http.Request, p oauth.Params) string {
+	cred, _ := readCredentials(r, p)
+	if cred.id == "" {
+		return p.Get("client_id")
 	}
+	return cred.id
+}
+
+func (s *Service) authenticate(r *http.Request, cred credentials, p oauth.Params) (*Client, *oauth.Error) {
+	c, e := s.lookUp(r.Context(), cred.id, p)
+	if e != nil {
+		return nil, e
+	}
+	if c.Provisioned() {
+		var err error
+		if c, err = c.withFiles(); err != nil {
+			s.opts.Log.ErrorContext(r.Context(), "a provisioned client cannot authenticate", "client_id", cred.id, "error", err)
+			return nil, oauth.Unavailable(err)
+		}
+	}
+	e = s.check(r.Context(), c, cred, p)
+	if e == nil || e.Code != oauth.CodeInvalidClient || !c.recorded() {
+		return c, e
+	}
+	// Not on the copy: a client can have a new secret, or new keys, since then. But
+	// whoever guesses must not have the store read each time.
+	if s.opts.TakeFailure != nil {
+		if wait, ok := s.opts.TakeFailure(r); !ok {
+			return nil, &oauth.Error{
+				Code: oauth.CodeTemporarilyUnavailable, Status: http.StatusTooManyRequests,
+				Description: "too many failed authentications; try again later", RetryAfter: wait, Cause: e,
+			}
+		}
+	}
+	live, err := s.table.Get(r.Context(), c.id)
+	if err != nil {
+		return nil, unknown(err)
+	}
+	c = live.withID(c.id)
+	return c, s.check(r.Context(), c, cred, p)
+}
+
+// check says why the credentials are not this client's, or returns nil.
+func (s *Service) check(ctx context.Context, c *Client, cred credentials, p oauth.Params) *oauth.Error {
+	why := ""
 	switch {
 	case cred.assertion != nil:
-		if e := s.prove(r.Context(), c, cred.assertion, p); e != nil {
-			return nil, e
-		}
+		return s.prove(ctx, c, cred.assertion, p)
+	case c.Public() && cred.secret != "":
+		why = "a public client sent a secret"
 	case c.Public():
-		if cred.secret != "" {
-			return nil, refuse("a public client sent a secret")
-		}
+		return nil
 	case cred.secret == "":
-		return nil, refuse("nothing was sent that proves it")
+		why = "nothing was sent that proves it"
 	case !c.provesSecret(cred.secret) && !c.provesSecret(cred.rawSecret):
-		return nil, refuse("wrong secret")
+		why = "wrong secret"
+	default:
+		return nil
 	}
-	return c, nil
+	return oauth.InvalidClient("the client did not authenticate as it registered").Because(errors.New(why))
 }
 
 func (s *Service) lookUp(ctx context.Context, clientID string, p oauth.Params) (*Client, *oauth.Error) {
@@ -65,14 +110,19 @@ func (s *Service) lookUp(ctx context.Context, clientID string, p oauth.Params) (
 		return s.lookUpDocument(ctx, clientID, p)
 	}
 	c, err := s.Find(ctx, clientID)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		// 401, not 400 or 404: that is by which clients know to register again.
-		return nil, oauth.InvalidClient("no such client is registered here; register again").Because(err)
-	case err != nil:
-		return nil, oauth.Unavailable(err)
+	if err != nil {
+		return nil, unknown(err)
 	}
 	return c, nil
+}
+
+// unknown is the answer where no client was found.
+func unknown(err error) *oauth.Error {
+	if errors.Is(err, store.ErrNotFound) {
+		// 401, not 400 or 404: that is by which clients know to register again.
+		return oauth.InvalidClient("no such client is registered here; register again").Because(err)
+	}
+	return oauth.Unavailable(err)
 }
 
 func twoProofs() *oauth.Error {

@@ -4,8 +4,10 @@ package clients
 
 import (
 	"net/url"
+	"slices"
 	"time"
 
+	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/store"
@@ -49,15 +51,27 @@ type Client struct {
 	// SigningAlg, when set, is the only algorithm of its assertions.
 	SigningAlg string `cbor:"12,keyasint,omitempty"`
 
+	// Metadata is a JSON object of what else was registered. It means nothing here,
+	// and is told again to who asks.
+	Metadata []byte `cbor:"20,keyasint,omitempty"`
+	// ManagementHash is that of the registration access token (RFC 7592). Clients
+	// that registered before there were any have none.
+	ManagementHash []byte `cbor:"21,keyasint,omitempty"`
+
 	id store.ID
-	// url is the client_id of a client that is no record.
+	// url is the client_id of a client that names itself by its document.
 	url string
+	// config is set if an administrator has provisioned the client.
+	config *config.Client
 }
 
 // ID is the client_id.
 func (c *Client) ID() string {
-	if c.url != "" {
+	switch {
+	case c.url != "":
 		return c.url
+	case c.config != nil:
+		return c.config.ID
 	}
 	return idPrefix + c.id.String()
 }
@@ -83,6 +97,32 @@ func (c *Client) signs() bool {
 	return c.Method == MethodPrivateKeyJWT || c.Public() && (len(c.JWKS) > 0 || c.JWKSURI != "")
 }
 
+// recorded says whether the client is a record in the store.
+func (c *Client) recorded() bool { return c.url == "" && c.config == nil }
+
+// Provisioned says whether an administrator has named the client in the
+// configuration. It is trusted as far as that says, and never lapses.
+func (c *Client) Provisioned() bool { return c.config != nil }
+
+// May says whether the client may use a grant type. Who registers itself is there
+// for users to log in with, and for nothing else.
+func (c *Client) May(grant config.GrantType) bool {
+	if c.config == nil {
+		return grant == config.GrantAuthorizationCode
+	}
+	return slices.Contains(c.config.GrantTypes, grant)
+}
+
+// Narrow returns those of the scopes that the client may have at all.
+func (c *Client) Narrow(scopes oauth.Scopes) oauth.Scopes {
+	if c.config == nil || len(c.config.Scopes) == 0 {
+		return scopes
+	}
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool {
+		return s != oauth.ScopeOfflineAccess && !slices.Contains(c.config.Scopes, s)
+	})
+}
+
 // MayRedirectTo says whether the client registered this redirect URI.
 func (c *Client) MayRedirectTo(uri string) bool {
 	return oauth.MatchRedirectURI(c.RedirectURIs, uri)
@@ -91,6 +131,11 @@ func (c *Client) MayRedirectTo(uri string) bool {
 // provesSecret says whether secret is this client's.
 func (c *Client) provesSecret(secret string) bool {
 	return len(c.SecretHash) > 0 && keys.Equal(tokens.Hash(secret), c.SecretHash)
+}
+
+// managedBy says whether token is this client's registration access token.
+func (c *Client) managedBy(token string) bool {
+	return len(c.ManagementHash) > 0 && keys.Equal(tokens.Hash(token), c.ManagementHash)
 }
 
 func (c *Client) expires() time.Time { return time.Unix(c.ExpiresAt, 0) }

@@ -68,12 +68,15 @@ func (s *Service) keysOf(ctx context.Context, c *Client, keyID string, p oauth.P
 	if c.JWKSURI == "" {
 		return assertion.ParseKeys(c.JWKS)
 	}
-	err := errNoKeySets
-	if s.opts.KeySets != nil {
+	sets, err := s.opts.KeySets, errNoKeySets
+	if c.Provisioned() {
+		sets = s.opts.TrustedKeySets
+	}
+	if sets != nil {
 		waiting, cancel := context.WithTimeout(ctx, documentPatience)
 		defer cancel()
 		var keys assertion.Keys
-		if keys, err = s.opts.KeySets.Keys(waiting, c.JWKSURI, keyID); err == nil {
+		if keys, err = sets.Keys(waiting, c.JWKSURI, keyID); err == nil {
 			return keys, nil
 		}
 	}

@@ -21,9 +21,9 @@ const issuer = "https://mcp.example.com"
 // registerSigner registers a client with the keys of a signer.
 func (r *replica) registerSigner(c Client) *Client {
 	r.t.Helper()
-	registered, secret, err := r.Register(r.t.Context(), c)
-	if err != nil || secret != "" || len(registered.SecretHash) > 0 {
-		r.t.Fatalf("registering: %v, with the secret %q", err, secret)
+	registered, issued, err := r.Register(r.t.Context(), c)
+	if err != nil || issued.Secret != "" || len(registered.SecretHash) > 0 {
+		r.t.Fatalf("registering: %v, with the secret %q", err, issued.Secret)
 	}
 	return registered
 }

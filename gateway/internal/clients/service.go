@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -24,15 +25,21 @@ type Options struct {
 	// Audiences are what an assertion may name as this server: its issuer, and
 	// the URL of its token endpoint, which today's clients use (RFC 7523 section 3).
 	Audiences []string
-	// KeySets fetches the keys of clients that publish them.
-	KeySets KeySets
+	// KeySets fetches the keys of clients that publish them, and TrustedKeySets
+	// those of clients that an administrator has provisioned.
+	KeySets, TrustedKeySets KeySets
 	// Documents are those by whose URL a client may name itself; nil, none may.
 	Documents Documents
+	// Provisioned are the clients that an administrator has named.
+	Provisioned []config.Client
 	// Remembered returns what the grant behind a code or token keeps of its client,
 	// or nil. It returns store.ErrUnavailable.
 	Remembered func(ctx context.Context, token, clientID string) (*Proof, error)
-	Now        func() time.Time
-	Log        *slog.Logger
+	// TakeFailure counts a failed authentication by its sender, or says how long
+	// they have to wait. Unset, nothing is counted.
+	TakeFailure func(*http.Request) (wait time.Duration, ok bool)
+	Now         func() time.Time
+	Log         *slog.Logger
 }
 
 // KeySets knows what clients publish at their jwks_uri.
@@ -48,15 +55,22 @@ type Service struct {
 	table *records.Table[Client]
 	room  room
 	used  *usedAssertions
+	// provisioned are by client_id.
+	provisioned map[string]*Client
 }
 
 // New returns the service; its Observe must be fed by the store.
 func New(opts Options) *Service {
-	return &Service{opts: opts, used: newUsedAssertions(), room: room{limit: MaxClients, leaving: map[store.ID]bool{}}, table: records.New(records.Options[Client]{
+	s := &Service{opts: opts, used: newUsedAssertions(), room: room{limit: MaxClients, leaving: map[store.ID]bool{}}, table: records.New(records.Options[Client]{
 		Kind: store.Client, Store: opts.Store, Ring: opts.Ring, ServerUID: opts.ServerUID,
 		FreshFor: opts.FreshFor, Now: opts.Now, Log: opts.Log,
 		Expires: (*Client).expires, Index: (*Client).index,
-	})}
+	}), provisioned: map[string]*Client{}}
+	for i := range opts.Provisioned {
+		c := &opts.Provisioned[i]
+		s.provisioned[c.ID] = provision(c)
+	}
+	return s
 }
 
 // Observe takes a change in the store.
@@ -72,30 +86,39 @@ func (s *Service) Rekey() { s.table.Rekey() }
 // Sweep deletes some of the records whose key was dropped.
 func (s *Service) Sweep(ctx context.Context) { s.table.Sweep(ctx) }
 
-// Register writes a new client and returns it with its secret, which is "" for
-// one whose method needs none. From then on every replica knows it. It returns ErrTooMany, or
+// Issued is what a client is told once, and kept as a hash only.
+type Issued struct {
+	// Secret is "" unless one was made.
+	Secret string
+	// ManagementToken is the registration access token (RFC 7592).
+	ManagementToken string
+}
+
+// Register writes a new client and returns it with what was made for it. From then
+// on every replica knows it. It returns ErrTooMany, store.ErrFull or
 // store.ErrUnavailable.
-func (s *Service) Register(ctx context.Context, c Client) (*Client, string, error) {
+func (s *Service) Register(ctx context.Context, c Client) (*Client, Issued, error) {
 	leave, err := s.makeRoom(ctx)
 	if err != nil {
-		return nil, "", err
+		return nil, Issued{}, err
 	}
 	defer leave()
 	id, err := s.table.NewID()
 	if err != nil {
-		return nil, "", err
+		return nil, Issued{}, err
 	}
-	secret := ""
+	issued := Issued{ManagementToken: tokens.NewManagementToken()}
+	c.ManagementHash = tokens.Hash(issued.ManagementToken)
 	if c.hasSecret() {
-		secret = tokens.NewClientSecret()
-		c.SecretHash = tokens.Hash(secret)
+		issued.Secret = tokens.NewClientSecret()
+		c.SecretHash = tokens.Hash(issued.Secret)
 	}
 	now := s.opts.Now()
 	c.id, c.CreatedAt, c.ExpiresAt = id, now.Unix(), now.Add(s.opts.Registration.UnusedTTL()).Unix()
 	if err := s.table.Create(ctx, id, &c); err != nil {
-		return nil, "", err
+		return nil, Issued{}, err
 	}
-	return &c, secret, nil
+	return &c, issued, nil
 }
 
 // Find returns the client with this client_id. It returns store.ErrNotFound on
@@ -104,6 +127,9 @@ func (s *Service) Register(ctx context.Context, c Client) (*Client, string, erro
 func (s *Service) Find(ctx context.Context, clientID string) (*Client, error) {
 	if s.isDocument(clientID) {
 		return s.findDocument(ctx, clientID)
+	}
+	if c := s.provisioned[clientID]; c != nil {
+		return c, nil
 	}
 	id, err := parseID(clientID)
 	if err != nil {
@@ -122,6 +148,9 @@ func (s *Service) Known(clientID string) (c *Client, heard time.Time) {
 	if s.isDocument(clientID) {
 		return s.knownDocument(clientID), s.opts.Now()
 	}
+	if c := s.provisioned[clientID]; c != nil {
+		return c, s.opts.Now()
+	}
 	id, err := parseID(clientID)
 	if err != nil {
 		return nil, time.Time{}
@@ -138,6 +167,9 @@ func (s *Service) Exists(ctx context.Context, clientID string) error {
 		if s.knownDocument(clientID) == nil {
 			return store.ErrNotFound
 		}
+		return nil
+	}
+	if s.provisioned[clientID] != nil {
 		return nil
 	}
 	id, err := parseID(clientID)
@@ -170,7 +202,7 @@ func parseID(clientID string) (store.ID, error) {
 // lifetime from now on. To spare the store, it writes only for a client that
 // was unused or is past half of its lifetime.
 func (s *Service) Touch(ctx context.Context, c *Client) error {
-	if c.url != "" {
+	if !c.recorded() {
 		return nil
 	}
 	now, ttl := s.opts.Now(), s.opts.Registration.TTL()

@@ -2,6 +2,7 @@ package clients
 
 import (
 	"log/slog"
+	"net/http"
 	"testing"
 	"time"
 
@@ -54,11 +55,11 @@ func newWorld(t testing.TB) *world {
 
 func (r *replica) register(method string) (*Client, string) {
 	r.t.Helper()
-	c, secret, err := r.Register(r.t.Context(), Client{Method: method, RedirectURIs: []string{"https://app.example.com/cb"}, Name: "App"})
+	c, issued, err := r.Register(r.t.Context(), Client{Method: method, RedirectURIs: []string{"https://app.example.com/cb"}, Name: "App"})
 	if err != nil {
 		r.t.Fatalf("registering: %v", err)
 	}
-	return c, secret
+	return c, issued.Secret
 }
 
 func (r *replica) touch(c *Client) {
@@ -79,4 +80,22 @@ func (r *replica) find(id string) *Client {
 
 func (r *replica) exists(c *Client) bool {
 	return r.Exists(r.t.Context(), c.ID()) == nil
+}
+
+// takes counts a budget down.
+func takes(budget *int) func(*http.Request) (time.Duration, bool) {
+	return func(*http.Request) (time.Duration, bool) {
+		*budget--
+		return time.Second, *budget >= 0
+	}
+}
+
+// newID is an id for a record.
+func newID(t *testing.T, r *replica) store.ID {
+	t.Helper()
+	id, err := r.table.NewID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }

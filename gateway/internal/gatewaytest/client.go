@@ -125,6 +125,8 @@ func (s *Server) Request(t testing.TB, method, path string, body io.Reader, head
 type Client struct {
 	*Server
 	ID, Secret string
+	// Management is the registration access token.
+	Management string
 	http       *http.Client
 	replica    int
 }
@@ -148,8 +150,16 @@ func (s *Server) RegisterFrom(t testing.TB, addr string, metadata map[string]any
 	c := &Client{Server: s, http: s.HTTP(0)}
 	c.ID, _ = v["client_id"].(string)
 	c.Secret, _ = v["client_secret"].(string)
+	c.Management, _ = v["registration_access_token"].(string)
 	s.Secrets.Add("client secret", c.Secret)
+	s.Secrets.Add("registration access token", c.Management)
 	return c
+}
+
+// Provisioned is a client that the configuration names.
+func (s *Server) Provisioned(id, secret string) *Client {
+	s.Secrets.Add("client secret", secret)
+	return &Client{Server: s, ID: id, Secret: secret, http: s.HTTP(0)}
 }
 
 // TryRegister sends a registration.

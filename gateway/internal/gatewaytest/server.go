@@ -56,6 +56,9 @@ type Setup struct {
 	Keys *config.KeySet
 	// Replicas is how many gateways share one store; unset, one.
 	Replicas int
+	// Reconfigure changes the configuration of the last replica alone: so it is
+	// while a new configuration rolls out.
+	Reconfigure func(*config.Config)
 	// Options change how each gateway is made.
 	Options func(*gateway.Options)
 	// Backend serves MCP; unset, the Recorder does.
@@ -104,6 +107,9 @@ func New(t testing.TB, setup Setup) *Server {
 			l = Listen(t)
 			cfg.KeysFile = s.keysFile(n)
 			s.WriteKeys(t, n, s.Keys)
+		}
+		if n > 0 && n == setup.Replicas-1 && setup.Reconfigure != nil {
+			setup.Reconfigure(&cfg)
 		}
 		g, err := gateway.New(&cfg, s.Keys, s.options())
 		if err != nil {
@@ -159,6 +165,7 @@ func Describe(t testing.TB, publicURL string, setup Setup) *Server {
 		Routes:  []config.Route{{Name: "mcp", Path: "/mcp", Transport: config.TransportStreamableHTTP, BackendPath: "/backend"}},
 		Registration: config.Registration{
 			Enabled: true, PublicClients: true, TTLSeconds: 90 * 86400, UnusedTTLSeconds: 86400,
+			PrivateUseSchemes: []string{"cursor", "vscode", "*.*"},
 		},
 		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 30 * 86400, OutageToleranceSeconds: 600,
 		Upstreams: []config.Upstream{{Name: "corp", Type: config.UpstreamOIDC, OIDC: &config.OIDCUpstream{

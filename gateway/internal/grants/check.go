@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"vestibule.dev/vestibule/gateway/internal/clients"
 	"vestibule.dev/vestibule/gateway/internal/identity"
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
@@ -38,7 +39,7 @@ func (s *Service) Check(ctx context.Context, token, resource string) (identity.I
 		}
 		known = client != nil
 		if known && s.table.Fresh(heard) {
-			return s.identity(g, p), nil
+			return s.identity(g, p, client), nil
 		}
 	}
 	return s.checkStore(ctx, p, g, known && now.Sub(heard) < s.opts.OutageTolerance)
@@ -80,14 +81,14 @@ func (s *Service) checkStore(ctx context.Context, p presented, copied *grant, ex
 			return identity.Identity{}, s.refuse(p, "its client is not registered any more")
 		}
 		if err == nil {
-			return s.identity(g, p), nil
+			return s.identity(g, p, s.client(g)), nil
 		}
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return identity.Identity{}, s.refuse(p, "the grant has ended")
 	case excused:
-		return s.identity(copied, p), nil
+		return s.identity(copied, p, s.client(copied)), nil
 	}
 	return identity.Identity{}, oauth.Unavailable(err)
 }
@@ -107,18 +108,36 @@ func (s *Service) permits(g *grant, p presented) error {
 		return tokens.ErrExpired
 	case g.Resource != p.resource:
 		return errors.New("it is for another resource")
+	case g.Unattended && !s.opts.Vouches(g.ClientID, g.Upstream, g.Issuer):
+		return errors.New("it was issued without a login, which its client may not have any more")
+	case g.Unattended:
+		return nil
 	case !s.opts.Upstreams.Serves(g.Upstream, g.Issuer):
 		return errors.New("its upstream is no longer configured")
 	}
 	return nil
 }
 
-func (s *Service) identity(g *grant, p presented) identity.Identity {
+func (s *Service) identity(g *grant, p presented, client *clients.Client) identity.Identity {
 	a := g.accessToken(p.hash)
 	return identity.Identity{
 		ClientID: g.ClientID, Upstream: g.Upstream, Issuer: g.Issuer, Subject: g.Subject, GrantID: p.id.String(),
-		Scopes: s.configured(g.scopesOf(a)), ExpiresAt: time.Unix(a.ExpiresAt, 0),
+		Scopes: narrow(client, s.configured(g.scopesOf(a))), ExpiresAt: time.Unix(a.ExpiresAt, 0),
 	}
+}
+
+// client is the grant's, as far as it is known here, or nil.
+func (s *Service) client(g *grant) *clients.Client {
+	c, _ := s.opts.Clients.Known(g.ClientID)
+	return c
+}
+
+// narrow returns those of the scopes that the client may have at all.
+func narrow(client *clients.Client, scopes oauth.Scopes) oauth.Scopes {
+	if client == nil {
+		return scopes
+	}
+	return client.Narrow(scopes)
 }
 
 // deadTokens remembers for a moment what the store has refused, so that a

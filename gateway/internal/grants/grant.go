@@ -30,6 +30,10 @@ const (
 	maxAccessTokens = 16
 	// MaxPerUser is how many grants one user keeps with one client.
 	MaxPerUser = 20
+	// MaxUnattended is how many grants one client keeps for itself. It is more,
+	// since many workers may share a client, and each gets a token of its own; and
+	// no more, since each is a record of some 500 bytes.
+	MaxUnattended = 256
 	// MaxData bounds what is kept of a user's claims, in bytes.
 	MaxData = 16 << 10
 )
@@ -71,6 +75,8 @@ type grant struct {
 	UpstreamGeneration uint32 `cbor:"18,keyasint,omitempty"`
 	// Lease says who renews these now.
 	Lease *lease `cbor:"19,keyasint,omitempty"`
+	// Unattended says that nobody logged in here for this grant.
+	Unattended bool `cbor:"30,keyasint,omitempty"`
 }
 
 // heldToken is a token as the record knows it.

@@ -56,7 +56,7 @@ func (s *Service) Redeem(ctx context.Context, r Redemption) (*Issued, error) {
 	}
 	roomFor, cancel := context.WithTimeout(ctx, excusedPatience)
 	defer cancel()
-	s.makeRoom(roomFor, id, issued.Holder)
+	s.makeRoom(roomFor, id, issued.Holder, MaxPerUser)
 	return issued, nil
 }
 
@@ -114,7 +114,7 @@ func (s *Service) redeem(id store.ID, g *grant, code string, refreshSecret, acce
 func (s *Service) issued(id store.ID, g *grant, access, refresh string, scopes oauth.Scopes, expiresIn time.Duration) *Issued {
 	return &Issued{
 		Holder: g.holder(), GrantID: id.String(), AccessToken: access, RefreshToken: refresh,
-		Scopes: scopes, ExpiresIn: int64(expiresIn / time.Second), Resource: g.Resource,
+		Scopes: narrow(s.client(g), scopes), ExpiresIn: int64(expiresIn / time.Second), Resource: g.Resource,
 	}
 }
 
@@ -124,10 +124,10 @@ func (s *Service) accessExpires(g *grant, now time.Time) time.Time {
 	return time.Unix(end, 0)
 }
 
-// makeRoom ends the grants of this user and client beyond MaxPerUser, those
-// least recently refreshed first, and never the one just redeemed. Which these
+// makeRoom ends the grants of this user and client on the word of the same
+// upstream that are more than limit, those least recently refreshed first, and never the one just redeemed. Which these
 // are, the store itself says. It is best effort: a grant too many does no harm.
-func (s *Service) makeRoom(ctx context.Context, redeemed store.ID, h Holder) {
+func (s *Service) makeRoom(ctx context.Context, redeemed store.ID, h Holder, limit int) {
 	user := (&grant{ClientID: h.ClientID, Issuer: h.Issuer, Subject: h.Subject}).user()
 	type live struct {
 		id          store.ID
@@ -135,11 +135,11 @@ func (s *Service) makeRoom(ctx context.Context, redeemed store.ID, h Holder) {
 	}
 	var others []live
 	for id, g := range s.table.ByIndex(user) {
-		if id != redeemed && g.Generation > 0 {
+		if id != redeemed && g.Generation > 0 && g.Upstream == h.Upstream {
 			others = append(others, live{id, g.RefreshedAt})
 		}
 	}
-	for len(others) >= MaxPerUser {
+	for len(others) >= limit {
 		i := 0
 		for j, o := range others {
 			if o.refreshedAt < others[i].refreshedAt {

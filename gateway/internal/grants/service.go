@@ -65,6 +65,9 @@ type Options struct {
 	MayHave func(scopes oauth.Scopes, u policy.User) oauth.Scopes
 	// Upstreams are where users log in.
 	Upstreams Upstreams
+	// Vouches says whether the one on whose word a client has a grant without a user
+	// is trusted with that client still.
+	Vouches func(clientID, upstream, issuer string) bool
 	// PublicURL, when set, is what older clients name in place of a resource:
 	// at the token endpoint it stands for the grant's, whichever that is.
 	PublicURL string

@@ -42,6 +42,8 @@ type Server struct {
 	Registration, PublicClients bool
 	// ClientDocuments says whether clients may name themselves by the URL of a document.
 	ClientDocuments bool
+	// ClientCredentials and IdentityAssertions say whether some client may use these.
+	ClientCredentials, IdentityAssertions bool
 	// Paths under PublicURL.
 	Authorize, Token, Register, Revoke string
 }
@@ -80,6 +82,7 @@ type serverDocument struct {
 	TokenAlgorithms       []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAlgorithms  []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	GrantProfiles         []string `json:"authorization_grant_profiles_supported,omitempty"`
 	CodeChallengeMethods  []string `json:"code_challenge_methods_supported"`
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"`
 	ClientDocuments       bool     `json:"client_id_metadata_document_supported"`
@@ -134,6 +137,13 @@ func (s Server) server() serverDocument {
 		CodeChallengeMethods:  []string{"S256"},
 		IssParameter:          true,
 		ClientDocuments:       s.ClientDocuments,
+	}
+	if s.ClientCredentials {
+		d.GrantTypes = append(d.GrantTypes, "client_credentials")
+	}
+	if s.IdentityAssertions {
+		d.GrantTypes = append(d.GrantTypes, "urn:ietf:params:oauth:grant-type:jwt-bearer")
+		d.GrantProfiles = []string{"urn:ietf:params:oauth:grant-profile:id-jag"}
 	}
 	if s.Registration {
 		d.RegistrationEndpoint = s.PublicURL + s.Register

@@ -29,7 +29,7 @@ var known = []string{
 	"response_type", "client_id", "client_secret", "redirect_uri", "scope", "state", "resource",
 	"code_challenge", "code_challenge_method", "code_verifier", "code", "grant_type", "refresh_token",
 	"token", "token_type_hint", "request", "decision", "iss", "error", "error_description",
-	"client_assertion", "client_assertion_type", "response_mode",
+	"assertion", "client_assertion", "client_assertion_type", "response_mode",
 }
 
 // ParseQuery reads the parameters in a request's query. The error, of code
@@ -114,7 +114,7 @@ func tooLong(name, v string) bool {
 	switch name {
 	case "state":
 		return len(v) > MaxState
-	case "client_assertion":
+	case "assertion", "client_assertion":
 		return len(v) > MaxAssertion
 	case "code":
 		return len(v) > MaxCode

@@ -12,49 +12,96 @@ import (
 // MaxRedirectURI bounds a redirect URI, in bytes: it travels in a cookie.
 const MaxRedirectURI = 1 << 10
 
-// privateSchemes are the schemes without a dot that desktop clients are known
-// to use. Others must be reverse domain names (RFC 8252 section 7.1), which no
-// browser gives a meaning of its own.
-var privateSchemes = []string{"cursor", "vscode", "vscode-insiders", "vscodium", "windsurf", "zed", "claude", "raycast", "warp"}
+// specialSchemes are those that browsers or systems give a meaning of their own:
+// no policy makes a redirect URI of one.
+var specialSchemes = []string{
+	"about", "blob", "chrome", "chrome-extension", "data", "file", "filesystem", "ftp", "ftps", "javascript", "mailto",
+	"ms-appx", "resource", "sms", "tel", "urn", "vbscript", "view-source", "ws", "wss",
+}
 
-// CheckRedirectURI says why a client may not register this redirect URI, or
-// returns nil. Good ones are https URLs, http URLs on a loopback host, and
-// private-use schemes of native apps (RFC 8252 section 7, RFC 9700 section 4.1.3).
+// AnyReverseDomain stands, among the schemes of a RedirectPolicy, for every one
+// that is a reverse domain name, such as com.example.app (RFC 8252 section 7.1).
+const AnyReverseDomain = "*.*"
+
+// RedirectPolicy says which redirect URIs clients that nobody has provisioned may
+// use. It is asked when one registers, and again when it wants to be answered: a
+// policy may have become narrower between.
+type RedirectPolicy struct {
+	// Hosts are those of https redirect URIs: names, or *.example.com for those
+	// below one. Without any, all will do. Loopback hosts are not concerned.
+	Hosts []string
+	// Schemes are the private-use schemes of native apps, by name, or AnyReverseDomain.
+	Schemes []string
+}
+
+// Check says why a client may not use this redirect URI, or returns nil.
+func (p RedirectPolicy) Check(s string) error {
+	u, err := parseRedirectURI(s)
+	if err != nil {
+		return err
+	}
+	switch u.Scheme {
+	case "http":
+	case "https":
+		host := strings.ToLower(u.Hostname())
+		if len(p.Hosts) > 0 && !slices.ContainsFunc(p.Hosts, func(allowed string) bool { return matchHost(allowed, host) }) {
+			return errors.New("its host is not one of those that may be used here")
+		}
+	default:
+		if !slices.Contains(p.Schemes, u.Scheme) && (!strings.Contains(u.Scheme, ".") || !slices.Contains(p.Schemes, AnyReverseDomain)) {
+			return errors.New("its scheme is not one of those that may be used here")
+		}
+	}
+	return nil
+}
+
+// matchHost says whether host is the allowed one, or below the domain behind "*.".
+func matchHost(allowed, host string) bool {
+	if domain, ok := strings.CutPrefix(allowed, "*"); ok {
+		return strings.HasSuffix(host, strings.ToLower(domain)) && len(host) > len(domain)
+	}
+	return host == strings.ToLower(allowed)
+}
+
+// CheckRedirectURI says why nobody may use this redirect URI, or returns nil. Good
+// ones are https URLs, http URLs on a loopback host, and private-use schemes of
+// native apps (RFC 8252 section 7, RFC 9700 section 4.1.3).
 func CheckRedirectURI(s string) error {
+	_, err := parseRedirectURI(s)
+	return err
+}
+
+func parseRedirectURI(s string) (*url.URL, error) {
 	if len(s) > MaxRedirectURI {
-		return errors.New("it is too long")
+		return nil, errors.New("it is too long")
 	}
 	if strings.ContainsFunc(s, func(c rune) bool {
 		return c <= 0x20 || c >= 0x7f || c == '\\' || c == '"' || c == '<' || c == '>' || c == '*'
 	}) {
-		return errors.New("it has characters that a URI may not have, or a wildcard")
+		return nil, errors.New("it has characters that a URI may not have, or a wildcard")
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme == "" {
-		return errors.New("it is not an absolute URI")
+		return nil, errors.New("it is not an absolute URI")
 	}
 	if strings.Contains(s, "#") {
-		return errors.New("it has a fragment")
+		return nil, errors.New("it has a fragment")
 	}
 	if u.User != nil {
-		return errors.New("it has a user name")
+		return nil, errors.New("it has a user name")
 	}
 	if strings.ContainsFunc(u.Host, func(c rune) bool { return c <= 0x20 || c >= 0x7f || c == '%' }) {
-		return errors.New("its host has characters that must be written in punycode")
+		return nil, errors.New("its host has characters that must be written in punycode")
 	}
-	switch scheme := u.Scheme; {
-	case scheme == "https":
-		if u.Hostname() == "" {
-			return errors.New("it has no host")
-		}
-	case scheme == "http":
-		if !config.IsLoopback(u.Hostname()) {
-			return errors.New("http is for loopback hosts only")
-		}
-	case !strings.Contains(scheme, ".") && !slices.Contains(privateSchemes, scheme):
-		return errors.New("its scheme is neither https nor a private one such as com.example.app")
+	switch {
+	case u.Scheme == "https" && u.Hostname() == "":
+		return nil, errors.New("it has no host")
+	case u.Scheme == "http" && !config.IsLoopback(u.Hostname()):
+		return nil, errors.New("http is for loopback hosts only")
+	case slices.Contains(specialSchemes, u.Scheme):
+		return nil, errors.New("its scheme is not an app's")
 	}
-	return nil
+	return u, nil
 }
 
 // MatchRedirectURI says whether a client that registered these may be answered

@@ -6,6 +6,9 @@ import (
 	"testing"
 )
 
+// usual is the policy of a server that sets none.
+var usual = RedirectPolicy{Schemes: []string{"cursor", "vscode", AnyReverseDomain}}
+
 func TestWhichRedirectURIsMayBeRegistered(t *testing.T) {
 	for uri, want := range map[string]bool{
 		"https://claude.ai/api/mcp/auth_callback":         true,
@@ -75,12 +78,54 @@ func TestWhichRedirectURIsMayBeRegistered(t *testing.T) {
 		"myapp://callback":                    false,
 		"urn:ietf:wg:oauth:2.0:oob":           false,
 	} {
-		if err := CheckRedirectURI(uri); (err == nil) != want {
-			t.Errorf("CheckRedirectURI(%q) = %v", uri, err)
+		if err := usual.Check(uri); (err == nil) != want {
+			t.Errorf("Check(%q) = %v", uri, err)
 		}
 	}
-	if err := CheckRedirectURI("https://a.example.com/" + strings.Repeat("a", MaxRedirectURI)); err == nil {
+	if err := usual.Check("https://a.example.com/" + strings.Repeat("a", MaxRedirectURI)); err == nil {
 		t.Error("a redirect URI may be of any length")
+	}
+}
+
+func TestRedirectPolicies(t *testing.T) {
+	for _, row := range []struct {
+		policy  RedirectPolicy
+		uri     string
+		allowed bool
+	}{
+		{RedirectPolicy{Hosts: []string{"claude.ai"}}, "https://claude.ai/api/mcp/auth_callback", true},
+		{RedirectPolicy{Hosts: []string{"claude.ai"}}, "https://CLAUDE.ai:8443/cb", true},
+		{RedirectPolicy{Hosts: []string{"Claude.AI"}}, "https://claude.ai/cb", true},
+		{RedirectPolicy{Hosts: []string{"claude.ai"}}, "https://claude.com/cb", false},
+		{RedirectPolicy{Hosts: []string{"claude.ai"}}, "https://evil.claude.ai/cb", false},
+		{RedirectPolicy{Hosts: []string{"claude.ai"}}, "https://claude.ai.evil.com/cb", false},
+		{RedirectPolicy{Hosts: []string{"claude.ai"}}, "https://evil.com/claude.ai", false},
+		{RedirectPolicy{Hosts: []string{"a.example.com", "*.example.org"}}, "https://b.example.org/cb", true},
+		{RedirectPolicy{Hosts: []string{"*.example.org"}}, "https://c.b.example.org/cb", true},
+		{RedirectPolicy{Hosts: []string{"*.example.org"}}, "https://example.org/cb", false},
+		{RedirectPolicy{Hosts: []string{"*.example.org"}}, "https://.example.org/cb", false},
+		{RedirectPolicy{Hosts: []string{"*.example.org"}}, "https://evilexample.org/cb", false},
+		{RedirectPolicy{Hosts: []string{"*.example.org"}}, "https://b.example.org.evil.com/cb", false},
+		{RedirectPolicy{Hosts: []string{"claude.ai"}}, "http://localhost:3000/cb", true},
+		{RedirectPolicy{Hosts: []string{"claude.ai"}}, "http://example.com/cb", false},
+		{RedirectPolicy{Hosts: []string{"claude.ai"}, Schemes: []string{"cursor"}}, "cursor://a/cb", true},
+		{RedirectPolicy{}, "https://app.example.com/cb", true},
+		{RedirectPolicy{}, "http://127.0.0.1/cb", true},
+		{RedirectPolicy{}, "cursor://a/cb", false},
+		{RedirectPolicy{}, "com.example.app:/cb", false},
+		{RedirectPolicy{Schemes: []string{"vscode"}}, "cursor://a/cb", false},
+		{RedirectPolicy{Schemes: []string{"vscode"}}, "com.example.app:/cb", false},
+		{RedirectPolicy{Schemes: []string{"com.example.app"}}, "com.example.app:/cb", true},
+		{RedirectPolicy{Schemes: []string{"com.example.app"}}, "com.example.other:/cb", false},
+		{RedirectPolicy{Schemes: []string{AnyReverseDomain}}, "com.example.other:/cb", true},
+		{RedirectPolicy{Schemes: []string{AnyReverseDomain}}, "cursor://a/cb", false},
+		{RedirectPolicy{Schemes: []string{"javascript", "data", "file", "http"}}, "javascript:alert(1)", false},
+		{RedirectPolicy{Schemes: []string{"javascript", "data", "file", "http"}}, "data:text/html,x", false},
+		{RedirectPolicy{Schemes: []string{"javascript", "data", "file", "http"}}, "http://example.com/", false},
+	} {
+		if err := row.policy.Check(row.uri); (err == nil) != row.allowed {
+			t.Errorf("%+v says to %s: %v", row.policy, row.uri, err)
+		}
 	}
 }
 

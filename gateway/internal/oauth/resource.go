@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,24 @@ func SameResource(resource, presented string) bool {
 	return strings.EqualFold(r.Scheme, p.Scheme) && hostPort(r) == hostPort(p) &&
 		strings.TrimSuffix(r.EscapedPath(), "/") == strings.TrimSuffix(p.EscapedPath(), "/") &&
 		r.RawQuery == p.RawQuery
+}
+
+// ChooseResource returns which of the resources is asked for: the first by a client
+// that does not know of them, or that names publicURL, as older ones do for the
+// server that they mean (RFC 8707 section 2.1).
+func ChooseResource(publicURL string, resources, asked []string) (string, *Error) {
+	if len(asked) == 0 {
+		return resources[0], nil
+	}
+	for _, res := range resources {
+		if !slices.ContainsFunc(asked, func(a string) bool { return !SameResource(res, a) }) {
+			return res, nil
+		}
+	}
+	if len(asked) == 1 && SameResource(publicURL, asked[0]) {
+		return resources[0], nil
+	}
+	return "", InvalidTarget("resource must be one URL of this server")
 }
 
 func hostPort(u *url.URL) string {

@@ -43,6 +43,8 @@ type Consent struct {
 	Action, Request string
 	ClientName      string
 	ClientURI       string
+	// Provisioned says that an administrator has named the client.
+	Provisioned bool
 	// ClientHost is the host that vouches for the name, if one does.
 	ClientHost   string
 	RedirectURI  string

@@ -24,20 +24,27 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	h := &Handler{Settings: config.Registration{Enabled: true}}
+	h := &Handler{
+		Settings: config.Registration{Enabled: true}, Scopes: func() oauth.Scopes { return oauth.Scopes{"read"} },
+		Redirects: oauth.RedirectPolicy{Schemes: []string{"cursor", oauth.AnyReverseDomain}},
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c, e := h.parse(body)
+		members, e := parseMembers(body)
+		var c clients.Client
+		if e == nil {
+			c, e = h.parse(members)
+		}
 		if e != nil {
 			if e.Code != oauth.CodeInvalidClientMetadata && e.Code != oauth.CodeInvalidRedirectURI {
 				t.Errorf("the error is %v", e)
 			}
 			return
 		}
-		if !json.Valid(body) || c.Public() || c.Method != clients.MethodBasic && c.Method != clients.MethodPost || len(c.Name) > maxName || kept(c) > maxKept || len(c.RedirectURIs) == 0 || len(c.RedirectURIs) > maxRedirectURIs {
+		if !json.Valid(body) || c.Public() || !slices.Contains(methods, c.Method) || len(c.Name) > maxText || kept(c) > maxKept || len(c.RedirectURIs) == 0 || len(c.RedirectURIs) > maxRedirectURIs {
 			t.Errorf("registered is %+v", c)
 		}
 		for i, u := range c.RedirectURIs {
-			if err := oauth.CheckRedirectURI(u); err != nil || slices.Contains(c.RedirectURIs[:i], u) {
+			if err := h.Redirects.Check(u); err != nil || slices.Contains(c.RedirectURIs[:i], u) {
 				t.Errorf("%q: %v", u, err)
 			}
 		}

@@ -1,10 +1,12 @@
-// Package register serves the client registration endpoint (RFC 7591). It is
-// the only place where a stranger's request is written down, so everything
-// about it is bounded.
+// Package register serves the client registration endpoint (RFC 7591), and to
+// each registered client its own configuration endpoint (RFC 7592). They are the
+// only place where a stranger's request is written down, so everything about
+// them is bounded.
 package register
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"mime"
@@ -20,7 +22,8 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
-// Path is under the public URL.
+// Path is under the public URL, and the configuration endpoint of each client
+// under it.
 const Path = "/register"
 
 const (
@@ -30,106 +33,144 @@ const (
 	maxKept = 3 << 10
 )
 
-// Clients registers clients.
+// Clients keeps clients.
 type Clients interface {
 	// Register returns clients.ErrTooMany, store.ErrFull or store.ErrUnavailable.
-	Register(ctx context.Context, c clients.Client) (*clients.Client, string, error)
+	Register(ctx context.Context, c clients.Client) (*clients.Client, clients.Issued, error)
+	// These return clients.ErrForeign for an unknown client as for a token that is
+	// not its own, clients.ErrSecret, or store.ErrUnavailable.
+	Managed(ctx context.Context, clientID, token string) (*clients.Client, error)
+	Replace(ctx context.Context, clientID, token, secret string, with clients.Client) (*clients.Client, clients.Issued, error)
+	Delete(ctx context.Context, clientID, token string) error
 }
 
-// Handler serves the endpoint.
+// Handler serves the endpoints.
 type Handler struct {
-	Clients  Clients
-	Settings config.Registration
-	// Take counts a registration by the sender of this request, or says how
+	// PublicURL is what the URLs begin with that clients are told.
+	PublicURL string
+	Clients   Clients
+	Settings  config.Registration
+	// Redirects says which redirect URIs clients may register.
+	Redirects oauth.RedirectPolicy
+	// Scopes returns those that can be granted.
+	Scopes func() oauth.Scopes
+	// Take counts a request that could reach the store by its sender, or says how
 	// long they have to wait.
 	Take  func(*http.Request) (wait time.Duration, ok bool)
 	Audit *audit.Log
 	Log   *slog.Logger
 }
 
-// response is what the client gets (RFC 7591 section 3.2.1): all that was
-// registered, and no member without a value, which some clients choke on.
-type response struct {
-	ClientID      string   `json:"client_id"`
-	IssuedAt      int64    `json:"client_id_issued_at"`
-	ClientSecret  string   `json:"client_secret,omitempty"`
-	SecretExpires *int64   `json:"client_secret_expires_at,omitempty"`
-	RedirectURIs  []string `json:"redirect_uris"`
-	Method        string   `json:"token_endpoint_auth_method"`
-	GrantTypes    []string `json:"grant_types"`
-	ResponseTypes []string `json:"response_types"`
-	Name          string   `json:"client_name,omitempty"`
-	URI           string   `json:"client_uri,omitempty"`
-}
-
 // ServeHTTP registers a client.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, secret, e := h.register(r)
+	c, issued, e := h.register(r)
 	if e != nil {
-		h.Audit.Record(r, audit.Refused, e.Facts(slog.String("endpoint", Path))...)
-		oauth.WriteError(w, e)
+		h.refuse(w, r, e)
 		return
 	}
-	answer := response{
-		ClientID: c.ID(), IssuedAt: c.CreatedAt, ClientSecret: secret,
-		RedirectURIs: c.RedirectURIs, Method: c.Method,
-		GrantTypes: grantTypes, ResponseTypes: responseTypes,
-		Name: c.Name, URI: c.URI,
-	}
-	if secret != "" {
-		// Secrets do not expire: a registration lapses when it is not used.
-		answer.SecretExpires = new(int64)
-	}
-	h.Audit.Record(r, audit.Registered, slog.String("client_id", c.ID()), slog.String("client_name", c.Name),
-		slog.String("method", c.Method), slog.String("redirect_uris", strings.Join(c.RedirectURIs, " ")))
-	oauth.WriteJSON(w, http.StatusCreated, answer)
+	h.Audit.Record(r, audit.Registered, facts(c)...)
+	oauth.WriteJSON(w, http.StatusCreated, h.describe(c, issued))
 }
 
-func (h *Handler) register(r *http.Request) (*clients.Client, string, *oauth.Error) {
+// facts are what the audit log says of a registration.
+func facts(c *clients.Client) []slog.Attr {
+	return []slog.Attr{
+		slog.String("client_id", c.ID()), slog.String("client_name", c.Name),
+		slog.String("method", c.Method), slog.String("redirect_uris", strings.Join(c.RedirectURIs, " ")),
+	}
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error, facts ...slog.Attr) {
+	h.Audit.Record(r, audit.Refused, e.Facts(append(facts, slog.String("endpoint", Path))...)...)
+	if e.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", oauth.Challenge{Error: e.Code, Description: e.Description}.String())
+	}
+	oauth.WriteError(w, e)
+}
+
+func (h *Handler) register(r *http.Request) (*clients.Client, clients.Issued, *oauth.Error) {
+	c, e := h.admitted(r)
+	if e != nil {
+		return nil, clients.Issued{}, e
+	}
+	registered, issued, err := h.Clients.Register(r.Context(), c)
+	switch {
+	case errors.Is(err, clients.ErrTooMany), errors.Is(err, store.ErrFull):
+		h.Log.WarnContext(r.Context(), "a client is turned away: the store is full of younger ones", "error", err)
+		return nil, clients.Issued{}, tooMany(time.Minute, err)
+	case err != nil:
+		return nil, clients.Issued{}, oauth.Unavailable(err)
+	}
+	return registered, issued, nil
+}
+
+// admitted returns what is to be registered, if that may be.
+func (h *Handler) admitted(r *http.Request) (c clients.Client, e *oauth.Error) {
 	if r.Method != http.MethodPost {
 		e := oauth.InvalidRequest("the method must be POST")
 		e.Status = http.StatusMethodNotAllowed
-		return nil, "", e
+		return c, e
 	}
 	if !h.Settings.Enabled {
 		e := oauth.InvalidRequest("clients cannot register here: ask who runs this server for a client id")
 		e.Status = http.StatusForbidden
-		return nil, "", e
+		return c, e
 	}
+	guarded := h.Settings.InitialAccessTokenFile != ""
+	if guarded {
+		// Counted first: else whoever guesses could go on guessing.
+		if e := h.take(r); e != nil {
+			return c, e
+		}
+		if e := h.admit(r); e != nil {
+			return c, e
+		}
+	}
+	members, e := readMembers(r)
+	if e != nil {
+		return c, e
+	}
+	if c, e = h.parse(members); e != nil {
+		return c, e
+	}
+	if !guarded {
+		// Counted last: what is refused anyway costs the store nothing.
+		e = h.take(r)
+	}
+	return c, e
+}
+
+// readMembers reads a body that is one JSON object.
+func readMembers(r *http.Request) (map[string]json.RawMessage, *oauth.Error) {
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "application/json" {
 		e := oauth.InvalidRequest("the content type must be application/json").Because(err)
 		e.Status = http.StatusUnsupportedMediaType
-		return nil, "", e
+		return nil, e
 	}
 	body, e := oauth.ReadBody(r, maxBody)
 	if e != nil {
-		return nil, "", e
+		return nil, e
 	}
-	if !utf8.Valid(body) {
-		return nil, "", invalidMetadata("the body is not UTF-8")
-	}
-	c, e := h.parse(body)
-	if e != nil {
-		return nil, "", e
-	}
-	// Counted last: what is refused anyway costs the store nothing.
-	if wait, ok := h.Take(r); !ok {
-		return nil, "", tooMany(wait, errors.New("too many registrations from this source, or in all"))
-	}
-	return h.write(r.Context(), c)
+	return parseMembers(body)
 }
 
-func (h *Handler) write(ctx context.Context, c clients.Client) (*clients.Client, string, *oauth.Error) {
-	registered, secret, err := h.Clients.Register(ctx, c)
-	switch {
-	case errors.Is(err, clients.ErrTooMany), errors.Is(err, store.ErrFull):
-		h.Log.WarnContext(ctx, "a client is turned away: the store is full of younger ones", "error", err)
-		return nil, "", tooMany(time.Minute, err)
-	case err != nil:
-		return nil, "", oauth.Unavailable(err)
+func parseMembers(body []byte) (map[string]json.RawMessage, *oauth.Error) {
+	if !utf8.Valid(body) {
+		return nil, invalidMetadata("the body is not UTF-8")
 	}
-	return registered, secret, nil
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil || members == nil {
+		return nil, invalidMetadata("the body must be one JSON object").Because(err)
+	}
+	return members, nil
+}
+
+func (h *Handler) take(r *http.Request) *oauth.Error {
+	if wait, ok := h.Take(r); !ok {
+		return tooMany(wait, errors.New("too many registrations from this source, or in all"))
+	}
+	return nil
 }
 
 func tooMany(wait time.Duration, cause error) *oauth.Error {

@@ -58,7 +58,7 @@ func (h *Handler) revoke(r *http.Request) (*grants.Holder, slog.Attr, *oauth.Err
 	}
 	client, e := h.Clients.Authenticate(r, p)
 	if e != nil {
-		return nil, slog.String("claimed_client_id", audit.Claimed(p.Get("client_id"))), e
+		return nil, slog.String("claimed_client_id", audit.Claimed(clients.Claimed(r, p))), e
 	}
 	about := slog.String("client_id", client.ID())
 	token, e := p.Need("token")

@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"time"
 
+	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/audit"
 	"vestibule.dev/vestibule/gateway/internal/clients"
 	"vestibule.dev/vestibule/gateway/internal/grants"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // Path is under the public URL.
@@ -20,6 +22,8 @@ const Path = "/token"
 const (
 	grantCode    = "authorization_code"
 	grantRefresh = "refresh_token"
+	grantClient  = "client_credentials"
+	grantBearer  = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a name
 )
 
 // touchFor is how long an answer waits for its client to be renewed.
@@ -32,16 +36,30 @@ type Clients interface {
 	Touch(ctx context.Context, c *clients.Client) error
 }
 
-// Grants issues tokens. Both return an *oauth.Error.
+// Grants issues tokens. All return an *oauth.Error.
 type Grants interface {
 	Redeem(ctx context.Context, r grants.Redemption) (*grants.Issued, error)
 	Refresh(ctx context.Context, r grants.Refreshing) (*grants.Issued, error)
+	Issue(ctx context.Context, u grants.Unattended) (*grants.Issued, error)
 }
 
 // Handler serves the endpoint.
 type Handler struct {
-	Clients Clients
-	Grants  Grants
+	// PublicURL is the issuer, and Resources are those that tokens can be for; the
+	// first is the default.
+	PublicURL string
+	Resources []string
+	// Scopes returns those that can be granted, and Suggested those for a request at
+	// a resource that names none.
+	Scopes     func() oauth.Scopes
+	Suggested  func(resource string) oauth.Scopes
+	Clients    Clients
+	Grants     Grants
+	Assertions Assertions
+	// Allowed says whether a user who has logged in elsewhere may have a grant, and
+	// MayHave which of the scopes they may have.
+	Allowed func(u policy.User) bool
+	MayHave func(scopes oauth.Scopes, u policy.User) oauth.Scopes
 	Audit   *audit.Log
 	Log     *slog.Logger
 }
@@ -51,7 +69,7 @@ type response struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"`
-	RefreshToken string `json:"refresh_token"`
+	RefreshToken string `json:"refresh_token,omitempty"`
 	Scope        string `json:"scope,omitempty"`
 }
 
@@ -67,7 +85,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client, e := h.Clients.Authenticate(r, p)
 	if e != nil {
 		// What a client calls itself is not who it is: this one may be anybody.
-		h.refuse(w, r, e, slog.String("claimed_client_id", audit.Claimed(p.Get("client_id"))))
+		h.refuse(w, r, e, slog.String("claimed_client_id", audit.Claimed(clients.Claimed(r, p))))
 		return
 	}
 	about := slog.String("client_id", client.ID())
@@ -103,13 +121,22 @@ func (h *Handler) issue(ctx context.Context, client *clients.Client, p oauth.Par
 	case grantRefresh:
 		issued, err := h.renew(ctx, client, p)
 		return issued, audit.Refreshed, err
+	case grantClient:
+		issued, err := h.clientCredentials(ctx, client, p)
+		return issued, audit.Issued, err
+	case grantBearer:
+		issued, err := h.jwtBearer(ctx, client, p)
+		return issued, audit.Issued, err
 	}
-	e = oauth.InvalidRequest("grant_type must be authorization_code or refresh_token")
+	e = oauth.InvalidRequest("grant_type is not one of those that the metadata lists")
 	e.Code = oauth.CodeUnsupportedGrantType
 	return nil, "", e
 }
 
 func (h *Handler) redeem(ctx context.Context, client *clients.Client, p oauth.Params) (*grants.Issued, error) {
+	if e := may(client, config.GrantAuthorizationCode); e != nil {
+		return nil, e
+	}
 	code, e := p.Need("code")
 	if e != nil {
 		return nil, e
@@ -128,6 +155,9 @@ func (h *Handler) redeem(ctx context.Context, client *clients.Client, p oauth.Pa
 }
 
 func (h *Handler) renew(ctx context.Context, client *clients.Client, p oauth.Params) (*grants.Issued, error) {
+	if e := may(client, config.GrantAuthorizationCode); e != nil {
+		return nil, e
+	}
 	refreshToken, e := p.Need("refresh_token")
 	if e != nil {
 		return nil, e

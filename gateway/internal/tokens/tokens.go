@@ -134,7 +134,13 @@ func Hash(s string) []byte {
 
 // NewClientSecret returns a random client secret in the characters that every
 // client passes on unharmed.
-func NewClientSecret() string {
+func NewClientSecret() string { return newText("vst_cs_") }
+
+// NewManagementToken returns a random registration access token (RFC 7592). It has
+// no MAC, which would tie it to a key: registrations outlive keys.
+func NewManagementToken() string { return newText("vst_ra_") }
+
+func newText(prefix string) string {
 	s := NewSecret()
-	return "vst_cs_" + base64.RawURLEncoding.EncodeToString(s[:])
+	return prefix + base64.RawURLEncoding.EncodeToString(s[:])
 }
