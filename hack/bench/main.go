@@ -89,6 +89,8 @@ func (b *run) store(ctx context.Context, name string, grants int) (err error) {
 	switch name {
 	case "Memory":
 		s = inMemory()
+	case "Etcd":
+		s, err = inEtcd()
 	case "Kubernetes":
 		s, err = inShards(ctx, grants)
 	default:

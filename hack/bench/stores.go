@@ -21,6 +21,17 @@ func inMemory() backing {
 	return backing{store: config.Store{Type: config.StoreMemory}, stop: func() error { return nil }}
 }
 
+// inEtcd starts an etcd of one member, on this machine's disk.
+func inEtcd() (backing, error) {
+	cluster, err := testenv.StartEtcd(testenv.EtcdOptions{})
+	if err != nil {
+		return backing{}, err
+	}
+	return backing{stop: cluster.Stop, store: config.Store{
+		Type: config.StoreEtcd, Etcd: &config.EtcdStore{Endpoints: cluster.Endpoints(), Prefix: "/vestibule/bench"},
+	}}, nil
+}
+
 const clientShards = 16
 
 // inShards starts an API server, and makes what the controller makes for a gateway.
