@@ -101,6 +101,38 @@ func TestTheUserSaysNo(t *testing.T) { // A40
 	}
 }
 
+// Whoever has approved a client, in this browser and as this user, is asked again:
+// before the login nobody knows who sits there.
+func TestConsentIsAskedEveryTime(t *testing.T) { // A36, A37
+	journal := gatewaytest.NewJournal(t)
+	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
+	client := gw.Register(t, nil)
+	b := client.Browser(t)
+	for range 2 {
+		request := client.AuthorizationRequest()
+		client.Redeem(t, gatewaytest.Code{Code: approve(t, b, request), Verifier: request.Verifier})
+	}
+	for _, prompt := range []string{"", "none", "login", "consent"} {
+		request := client.AuthorizationRequest()
+		request.Set("prompt", prompt)
+		writes, exchanges := journal.Writes(), gw.IdP.Exchanges()
+		isPage(t, b.Get(t, gw.AuthorizeURL(request)), http.StatusOK, "asks for access")
+		if journal.Writes() != writes || gw.IdP.Exchanges() != exchanges {
+			t.Errorf("with prompt %q, something was done that nobody had approved", prompt)
+		}
+	}
+}
+
+// approve goes the whole way in this browser, and returns the code.
+func approve(t *testing.T, b *gatewaytest.Browser, request gatewaytest.AuthorizationRequest) string {
+	t.Helper()
+	last, arrived := b.Follow(t, b.Press(t, b.Get(t, b.AuthorizeURL(request)), "approve"))
+	if arrived.Get("code") == "" {
+		t.Fatalf("the login ends with %d:\n%s", last.Status, last.Body)
+	}
+	return arrived.Get("code")
+}
+
 func TestTheRegistrationLapsesWhileThePageStandsOpen(t *testing.T) {
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.Registration.UnusedTTLSeconds = 300 }})
 	client := gw.Register(t, nil)
@@ -229,6 +261,9 @@ func TestCookies(t *testing.T) { // A37, A38
 			}
 			if set[1].MaxAge != 600 {
 				t.Errorf("a login may take %d seconds", set[1].MaxAge)
+			}
+			if login.Status != http.StatusSeeOther { // A39: what the form held does not go on to the upstream
+				t.Errorf("the form is answered with %d", login.Status)
 			}
 			upstream := login.Location(t)
 			if q := upstream.Query(); len(q.Get("state")) > 64 || q.Get("nonce") == "" || q.Get("code_challenge_method") != "S256" ||

@@ -96,7 +96,7 @@ func TestTheSenderBehindAProxy(t *testing.T) { // T40
 	}
 }
 
-func TestWhatTheClientSees(t *testing.T) { // T6, T10, T11, T20, T42, T45
+func TestWhatTheClientSees(t *testing.T) { // T6, T9, T10, T11, T20, T21, T24, T42, T45, R22
 	gw, _, token := loggedIn(t, gatewaytest.Setup{})
 	for _, row := range []struct {
 		name, method string
@@ -104,9 +104,13 @@ func TestWhatTheClientSees(t *testing.T) { // T6, T10, T11, T20, T42, T45
 		header       http.Header
 		body         string
 	}{
-		{"an answer", "POST", 200, http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"max-age=1"}, "X-Own": {"a", "b"}}, `{"jsonrpc":"2.0"}`},
+		{"T11 an answer", "POST", 200, http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"max-age=1"}, "X-Own": {"a", "b"}}, `{"jsonrpc":"2.0"}`},
 		{"T10 accepted", "POST", 202, nil, ""},
 		{"T6 unsupported version", "POST", 400, http.Header{"Content-Type": {"application/json"}}, `{"error":{"code":-32022}}`},
+		{"T6 headers that differ from the body", "POST", 400, http.Header{"Content-Type": {"application/json"}}, `{"error":{"code":-32020}}`},
+		{"T6 a capability that is missing", "POST", 400, http.Header{"Content-Type": {"application/json"}}, `{"error":{"code":-32021}}`},
+		{"T9 no sessions", "DELETE", 405, http.Header{"Allow": {"POST"}}, ""},
+		{"T21 no session id", "POST", 400, http.Header{"Content-Type": {"text/plain"}}, "which session?"},
 		{"T6 unknown method", "POST", 404, http.Header{"Content-Type": {"application/json"}}, `{"error":{"code":-32601}}`},
 		{"T6 no streams", "GET", 405, http.Header{"Allow": {"POST"}, "Content-Type": {"text/plain"}}, "no"},
 		{"T20 a session deleted", "DELETE", 204, nil, ""},

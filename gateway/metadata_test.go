@@ -80,14 +80,17 @@ func TestMetadata(t *testing.T) {
 				if v["authorization_response_iss_parameter_supported"] != true {
 					t.Error("iss is sent but not advertised")
 				}
+				if v["client_id_metadata_document_supported"] != false {
+					t.Error("documents that are not read are advertised")
+				}
 			})
 		}
 		for name, paths := range map[string][]string{"/mcp": site.mcps, "/two": site.twos} { // R1, R2, R3
 			for _, path := range paths {
 				t.Run(path, func(t *testing.T) {
 					v := isDocument(t, gw, path)
-					if v["resource"] != gw.URL+name {
-						t.Errorf("resource is %v", v["resource"])
+					if v["resource"] != gw.URL+name || v["resource_name"] != strings.TrimPrefix(name, "/") {
+						t.Errorf("resource is %v, named %v", v["resource"], v["resource_name"])
 					}
 					isList(t, v, "authorization_servers", []string{gw.URL})
 					isList(t, v, "bearer_methods_supported", []string{"header"})
@@ -116,6 +119,8 @@ func TestMetadata(t *testing.T) {
 		})
 		t.Run("the whole way", func(t *testing.T) {
 			client := gw.Register(t, nil)
+			b, request := client.Browser(t), client.AuthorizationRequest()
+			redirectsWith(t, b.Press(t, b.Get(t, gw.AuthorizeURL(request)), "deny"), request, gw.URL, "access_denied") // A2: iss is the issuer
 			if a := client.Call(t, client.Redeem(t, client.Login(t)).Access); a.Status != http.StatusOK {
 				t.Errorf("the call gets %d: %s", a.Status, a.Body)
 			}
@@ -181,6 +186,13 @@ func TestMetadataSaysWhoMayRegister(t *testing.T) { // A6, A7
 		t.Errorf("there is a registration_endpoint: %v", v["registration_endpoint"])
 	}
 	isList(t, v, "token_endpoint_auth_methods_supported", []string{"client_secret_basic", "client_secret_post", "private_key_jwt"})
+	// A client that names itself by a URL needs no secret, whoever else may register.
+	published, _ := newPublished(t, func(c *config.Config) { c.Registration.PublicClients = false })
+	v = fetch(t, published, "GET", "/.well-known/oauth-authorization-server", nil).JSON(t)
+	if v["client_id_metadata_document_supported"] != true {
+		t.Error("documents are read, but not advertised")
+	}
+	isList(t, v, "token_endpoint_auth_methods_supported", []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"})
 	// Without scopes of its own, a resource says nothing of scopes.
 	if v := fetch(t, gw, "GET", "/.well-known/oauth-protected-resource", nil).JSON(t); v["scopes_supported"] != nil {
 		t.Errorf("scopes_supported is %v", v["scopes_supported"])

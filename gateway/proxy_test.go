@@ -101,6 +101,10 @@ func TestWhoIsNotLetThrough(t *testing.T) { // R4, R5, R8, R9, R11, A57
 			})
 		}
 	}
+	t.Run("R9 a token in a form", func(t *testing.T) {
+		r := gw.Request(t, "POST", "/mcp", strings.NewReader("access_token="+good.Access), map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
+		refusedBy(t, gw, gw.Do(t, gw.HTTP(0), r), 401, "unauthorized", none)
+	})
 	t.Run("R4 expired", func(t *testing.T) {
 		gw.Clock.Advance(time.Hour)
 		refusedBy(t, gw, call(t, gw, "POST", "/mcp", good.Access, nil), 401, "invalid_token", invalid)
@@ -127,6 +131,15 @@ func TestTooSmallAScope(t *testing.T) { // R6
 		refusedBy(t, gw, client.Call(t, tokens.Access), http.StatusForbidden, "insufficient_scope",
 			`Bearer error="insufficient_scope", error_description="the token lacks a scope that this request needs", `+
 				`scope="read write other", resource_metadata="`+gw.Origin()+`/.well-known/oauth-protected-resource/mcp"`)
+	}
+	// C12: a client gets through with what it read there, though it asks for nothing else.
+	_, challenged, _ := strings.Cut(client.Call(t, tokens.Access).Header.Get("WWW-Authenticate"), `scope="`)
+	challenged, _, _ = strings.Cut(challenged, `"`)
+	request = client.AuthorizationRequest()
+	request.Set("scope", challenged)
+	stepped := client.Redeem(t, client.LoginWith(t, request))
+	if a := client.Call(t, stepped.Access); a.Status != http.StatusOK || stepped.Scope != "read write other" {
+		t.Errorf("with %q, the next call gets %d", stepped.Scope, a.Status)
 	}
 	// A55: a refresh may narrow the token, and then the route is shut as well.
 	request = client.AuthorizationRequest()
@@ -183,6 +196,10 @@ func TestPreflights(t *testing.T) { // R20
 			want := map[bool]string{true: "https://app.example", false: "*"}[strings.HasPrefix(path, "/mcp")]
 			if got := a.Header.Get("Access-Control-Allow-Origin"); got != want {
 				t.Errorf("allowed is %q", got)
+			}
+			methods := map[bool]string{true: "GET, POST, DELETE, OPTIONS", false: "POST, OPTIONS"}[strings.HasPrefix(path, "/mcp")]
+			if got := a.Header.Get("Access-Control-Allow-Methods"); got != methods {
+				t.Errorf("the methods are %q", got)
 			}
 		})
 	}

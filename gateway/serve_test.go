@@ -226,6 +226,30 @@ func TestEventsArriveOneByOne(t *testing.T) { // T8, T23, T7
 	}
 }
 
+func TestAQuietStreamIsNotCutOff(t *testing.T) { // T33
+	const patience = time.Second
+	defer gateway.AnswerWithin(patience)()
+	backend := newStreams()
+	gw, _, token := loggedIn(t, gatewaytest.Setup{Backend: backend})
+	for _, method := range []string{"GET", "POST"} {
+		t.Run(method, func(t *testing.T) {
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			resp := open(ctx, t, gw, method, token, map[string]string{"Accept": "text/event-stream"})
+			receive(t, backend.arrived, "the request")
+			<-time.After(patience + patience/2) // longer than anything else may take
+			const event = "data: late\n\n"
+			backend.send(t, event)
+			got := make([]byte, len(event))
+			if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != event {
+				t.Errorf("%q arrives, and %v", got, err)
+			}
+			leave()
+			receive(t, backend.left, "the client's going")
+		})
+	}
+}
+
 func TestTheDrain(t *testing.T) {
 	backend := newStreams()
 	gw := serve(t, gatewaytest.Setup{Backend: backend}, gateway.Timing{Finish: soon})
