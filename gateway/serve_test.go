@@ -250,6 +250,24 @@ func TestAQuietStreamIsNotCutOff(t *testing.T) { // T33
 	}
 }
 
+// Only a stranger's body must arrive within a time.
+func TestASlowBodyArrives(t *testing.T) { // T43
+	const patience = time.Second
+	defer gateway.AnswerWithin(patience)()
+	gw, _, token := loggedIn(t, gatewaytest.Setup{})
+	body, w := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(w, "{")
+		<-time.After(patience + patience/2)
+		_, _ = io.WriteString(w, "}")
+		_ = w.Close()
+	}()
+	a := gw.Do(t, gw.HTTP(0), gw.Request(t, "POST", "/mcp", body, map[string]string{"Authorization": "Bearer " + token}))
+	if seen := gw.Backend.Requests(); a.Status != http.StatusOK || len(seen) != 1 || seen[0].Body != "{}" {
+		t.Errorf("the answer is %d, and the backend saw %v", a.Status, seen)
+	}
+}
+
 func TestTheDrain(t *testing.T) {
 	backend := newStreams()
 	gw := serve(t, gatewaytest.Setup{Backend: backend}, gateway.Timing{Finish: soon})
