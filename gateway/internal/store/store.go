@@ -52,6 +52,10 @@ var (
 // largest record.
 const Room = 20 << 10
 
+// Note is the length up to which a value is no record, but says something about the
+// store. A full store takes it all the same.
+const Note = 64
+
 // Store keeps records. All methods may be called at once. Values are never
 // changed after they were handed over, on either side.
 //

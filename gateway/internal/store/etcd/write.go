@@ -25,7 +25,7 @@ func (s *Store) CompareAndSwap(ctx context.Context, kind store.Kind, id store.ID
 	if old == nil && new == nil {
 		return errors.New("store: a write without an old and a new value")
 	}
-	if old == nil && s.copy.bytes(kind)+len(new) > s.opts.MaxBytes {
+	if old == nil && len(new) > store.Note && s.copy.bytes(kind)+len(new) > s.opts.MaxBytes {
 		return store.ErrFull
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -108,7 +108,7 @@ func (s *shard) take() []*write {
 		case taken[w.key] || full || len(batch) == patchWrites:
 			taken[w.key] = true // The order per record stays.
 			rest = append(rest, w)
-		case w.old == nil && size+len(w.key)+grows > createLimit, grows > 0 && size+grows > writeLimit:
+		case w.old == nil && len(w.new) > store.Note && size+len(w.key)+grows > createLimit, grows > 0 && size+grows > writeLimit:
 			w.fail(store.ErrFull)
 		default:
 			taken[w.key] = true

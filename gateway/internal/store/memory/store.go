@@ -180,7 +180,7 @@ func (s *Store) admit(batch []*write) []*write {
 		switch {
 		case (now == nil) != (w.old == nil) || !bytes.Equal(now, w.old):
 			w.done <- store.ErrConflict
-		case w.old == nil && s.size[w.kind]+grown[w.kind]+len(w.new) > s.opts.MaxBytes:
+		case w.old == nil && len(w.new) > store.Note && s.size[w.kind]+grown[w.kind]+len(w.new) > s.opts.MaxBytes:
 			w.done <- store.ErrFull
 		default:
 			ahead[w.key] = w.new
