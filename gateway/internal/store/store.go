@@ -48,6 +48,13 @@ var (
 	ErrFull = errors.New("the store is full")
 )
 
+// Incomplete says, together with ErrUnavailable, that the store does not have every
+// record, so that nobody must serve from it. Its text is for people: it says why, and
+// what to do about it.
+type Incomplete string
+
+func (i Incomplete) Error() string { return string(i) }
+
 // Room is what a part of the store has left when NewID names it: enough for the
 // largest record.
 const Room = 20 << 10

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ type lease struct {
 	timing
 	to   store.Store
 	move []byte
+	// failing is told what the move waits for.
+	failing func(context.Context, error)
 
 	mu    sync.Mutex
 	value []byte    // of the marker
@@ -65,6 +68,7 @@ func (l *lease) swap(ctx context.Context, next []byte) error {
 
 // put writes one record, or removes it.
 func (l *lease) put(ctx context.Context, k key, have, want []byte) error {
+	began := time.Now()
 	for {
 		if !l.holds() {
 			return errLost
@@ -73,8 +77,11 @@ func (l *lease) put(ctx context.Context, k key, have, want []byte) error {
 		if err == nil || errors.Is(err, store.ErrFull) {
 			return err
 		}
-		if !errors.Is(err, store.ErrConflict) && !pause(ctx, l.poll) {
-			return context.Cause(ctx)
+		if !errors.Is(err, store.ErrConflict) {
+			l.tell(ctx, began, "the new store does not take a record", err)
+			if !pause(ctx, l.poll) {
+				return context.Cause(ctx)
+			}
 		}
 		now, err := get(ctx, l.to, k)
 		if err == nil {
@@ -83,6 +90,13 @@ func (l *lease) put(ctx context.Context, k key, have, want []byte) error {
 		if err == nil && (have == nil) == (want == nil) && bytes.Equal(have, want) {
 			return nil // by an attempt whose answer was lost, or by who copied before
 		}
+	}
+}
+
+// tell tells people of what has failed again and again since it began.
+func (l *lease) tell(ctx context.Context, began time.Time, what string, err error) {
+	if time.Since(began) >= l.patience && ctx.Err() == nil {
+		l.failing(ctx, store.Incomplete(fmt.Sprintf("%s: %v", what, err)))
 	}
 }
 

@@ -21,70 +21,261 @@ type timing struct {
 	margin time.Duration
 	poll   time.Duration
 	call   time.Duration // bounds each write
+	// again is the time between two looks at what people are to put right.
+	again time.Duration
+	// patience is how long something may fail before people are told.
+	patience time.Duration
 }
 
-var defaultTiming = timing{lease: time.Minute, margin: 30 * time.Second, poll: time.Second, call: 10 * time.Second}
+var defaultTiming = timing{
+	lease: time.Minute, margin: 30 * time.Second, poll: time.Second, call: 10 * time.Second,
+	again: 10 * time.Second, patience: 30 * time.Second,
+}
 
-const (
-	writers  = 64 // of records, at once
-	sayAgain = 30 * time.Second
+// writers is how many records are written at once.
+const writers = 64
+
+var (
+	errLost    = errors.New("another replica has taken the move over")
+	errOther   = errors.New("another replica, which copies the records")
+	errUnread  = errors.New("the old store, of which not all is read yet")
+	errChanged = errors.New("another look at the new store, which has changed")
 )
 
-var errLost = errors.New("another replica has taken the move over")
+// mover is one replica's part in a move.
+type mover struct {
+	*Store
+	source, target *gathering
+	began          time.Time
 
-// moveAll returns nil when To has all records, whoever copied them.
-func (s *Store) moveAll(ctx context.Context, target *gathering) error {
-	if finished, err := s.finished(ctx); finished || err != nil {
-		return err
-	}
-	if err := s.await(ctx, s.to, "new"); err != nil {
-		return err
-	}
-	source := newGathering()
-	reading, stop := context.WithCancelCause(ctx)
+	seen  []byte // the marker of the new store
+	since time.Time
+}
+
+// move returns nil when To has all records, whoever copied them. That is so for good
+// once it was, even if the old store is not there any more.
+func (s *Store) move(ctx context.Context, target *gathering) error {
+	m := &mover{Store: s, source: newGathering(), target: target, began: time.Now()}
+	ctx, stop := context.WithCancelCause(ctx)
 	var ran sync.WaitGroup
 	defer ran.Wait()
 	defer stop(nil)
-	ran.Go(func() { stop(run(reading, s.from, source)) })
-	if err := s.await(reading, s.from, "old"); err != nil {
+	read := sync.OnceFunc(func() { ran.Go(func() { stop(run(ctx, s.from, m.source)) }) })
+	for {
+		value, now, err := s.read(ctx)
+		if err == nil && now.State != done {
+			read()
+			err = m.try(ctx, value, now)
+		}
+		if err == nil {
+			stop(nil)
+			ran.Wait()
+			if err := s.release(); err != nil {
+				s.log.WarnContext(ctx, "the old store was not closed", "error", err)
+			}
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		next := s.poll
+		if errors.As(err, new(store.Incomplete)) {
+			next = s.again
+		}
+		s.wait(ctx, err)
+		if !pause(ctx, next) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// try copies the records, if it is this replica's turn. The marker of To is value,
+// which says now.
+func (m *mover) try(ctx context.Context, value []byte, now marker) error {
+	if !bytes.Equal(value, m.seen) || m.since.IsZero() {
+		m.seen, m.since = value, time.Now()
+	}
+	if now.State == copying && time.Since(m.since) < m.lease {
+		return errOther
+	}
+	select {
+	case <-m.from.Synced():
+	default:
+		if time.Since(m.began) >= m.patience {
+			return errSilent
+		}
+		return errUnread
+	}
+	if err := m.allowed(ctx, now); err != nil {
+		// The old store was read after the new one. If somebody has finished in
+		// between, it was left for good reason.
+		if again, err := get(ctx, m.to, markerKey); err != nil || !bytes.Equal(again, value) {
+			return errChanged
+		}
 		return err
 	}
-	for {
-		l, err := s.claim(reading)
-		if l == nil || err != nil {
+	l, err := m.claim(ctx, value, now)
+	if err == nil {
+		err = m.copyAll(ctx, l)
+	}
+	if errors.Is(err, store.ErrFull) {
+		return errFull
+	}
+	return err
+}
+
+// allowed returns nil if the records may be copied to a store with this marker.
+func (m *mover) allowed(ctx context.Context, now marker) error {
+	value, err := get(ctx, m.from, markerKey)
+	if err != nil {
+		return fmt.Errorf("the old store: %w", err)
+	}
+	old, err := readMarker(value)
+	if err != nil {
+		return err
+	}
+	if err := old.gives(now); err != nil {
+		return err
+	}
+	if now.State == unmarked && len(m.target.live(m.now())) > 0 {
+		return errInUse // A move notes itself before it writes the first record.
+	}
+	for _, kind := range store.Kinds {
+		parts, _ := m.Counts(kind)
+		need := 0
+		for k := range m.source.live(m.now()) {
+			if k.kind == kind {
+				need = max(need, int(k.id.Part())+1)
+			}
+		}
+		if parts > 0 && need > parts {
+			return store.Incomplete(fmt.Sprintf("the records are spread over %d parts, and the new store has %d: "+
+				"set kubernetes.minShards to at least %d", need, parts, need))
+		}
+	}
+	return nil
+}
+
+// claim takes the right to copy, which lapses unless it is renewed.
+func (m *mover) claim(ctx context.Context, value []byte, now marker) (*lease, error) {
+	l := &lease{timing: m.timing, to: m.to, move: random(), began: time.Now(), failing: m.wait}
+	if now.State == copying {
+		l.move = now.Move // The same move goes on.
+	}
+	l.value = newMarker(copying, l.move)
+	call, cancel := context.WithTimeout(ctx, m.call)
+	defer cancel()
+	if err := m.to.CompareAndSwap(call, markerKind, markerID, value, l.value); err != nil {
+		return nil, fmt.Errorf("the new store: %w", err)
+	}
+	if !errors.Is(m.usable(), errFull) { // That may be so again in a moment.
+		m.become(errNotYet)
+	}
+	return l, nil
+}
+
+// copyAll makes To hold what From does, and nothing else.
+func (m *mover) copyAll(ctx context.Context, l *lease) error {
+	began := time.Now()
+	m.log.InfoContext(ctx, "moving records")
+	writing, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var renewing sync.WaitGroup
+	renewing.Go(func() { cancel(l.renew(writing)) })
+	written, removed, err := m.level(writing, l)
+	if err == nil {
+		err = m.leave(writing, l)
+	}
+	if err == nil {
+		// Nobody serves from the old store any more. Who should not have either, but did,
+		// may have written until now.
+		_, _, err = m.level(writing, l)
+	}
+	cancel(nil)
+	renewing.Wait()
+	if err != nil {
+		return err
+	}
+	// Only now, or there would be two stores that look as if they had every record.
+	if err := l.finish(ctx); err != nil {
+		return err
+	}
+	m.log.InfoContext(ctx, "records were moved", "written", written, "removed", removed, "took", time.Since(began))
+	return nil
+}
+
+// level writes what is in From and not in To, and removes what is in To alone: what a
+// move that was given up has left there, or one to and fro.
+func (m *mover) level(ctx context.Context, l *lease) (written, removed int, err error) {
+	want, have := m.source.live(m.now()), m.target.live(time.Time{})
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	slots := make(chan struct{}, writers)
+	put := func(k key) {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			if err := l.put(ctx, k, have[k], want[k]); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	for k := range want {
+		if !bytes.Equal(have[k], want[k]) {
+			written++
+			put(k)
+		}
+	}
+	for k := range have {
+		if want[k] == nil {
+			removed++
+			put(k)
+		}
+	}
+	all.Wait()
+	return written, removed, context.Cause(ctx)
+}
+
+// leave notes in the old store that it was left, for whoever still serves from it or
+// is told to later. Without the note the move is not at its end.
+func (m *mover) leave(ctx context.Context, l *lease) error {
+	began := time.Now()
+	for l.holds() {
+		gone, err := m.tryLeave(ctx, l)
+		if gone || errors.As(err, new(store.Incomplete)) {
 			return err
 		}
-		err = s.copyAll(reading, l, source, target)
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, store.ErrFull):
-			return errFull(err)
-		case reading.Err() != nil:
-			return context.Cause(reading)
-		}
-		s.log.WarnContext(ctx, "records were not moved", "error", err)
-	}
-}
-
-func errFull(err error) error {
-	return fmt.Errorf("moving records: the new store does not take them all: %w", err)
-}
-
-// await waits until a store is synced.
-func (s *Store) await(ctx context.Context, which store.Store, name string) error {
-	say := time.NewTicker(sayAgain)
-	defer say.Stop()
-	for {
-		select {
-		case <-which.Synced():
-			return nil
-		case <-ctx.Done():
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		case <-say.C:
-			s.log.WarnContext(ctx, "records cannot be moved before both stores are read", "waiting_for", name)
+		}
+		l.tell(ctx, began, "the store that migrateFrom names does not take the note that the records have moved", err)
+		if !pause(ctx, m.poll) {
+			return context.Cause(ctx)
 		}
 	}
+	return errLost
+}
+
+func (m *mover) tryLeave(ctx context.Context, l *lease) (gone bool, err error) {
+	value, err := get(ctx, m.from, markerKey)
+	if err != nil {
+		return false, err
+	}
+	old, err := readMarker(value)
+	if err != nil {
+		return false, err
+	}
+	if old.State == left && bytes.Equal(old.Move, l.move) {
+		return true, nil // by an attempt whose answer was lost, or by who copied before
+	}
+	if err := old.gives(marker{State: copying, Move: l.move}); err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.call)
+	defer cancel()
+	err = m.from.CompareAndSwap(ctx, markerKind, markerID, value, newMarker(left, l.move))
+	return err == nil, err
 }
 
 // get returns a nil value if there is none.
@@ -98,162 +289,19 @@ func get(ctx context.Context, s store.Store, k key) ([]byte, error) {
 
 // read returns the marker of To, however long that takes.
 func (s *Store) read(ctx context.Context) (value []byte, m marker, err error) {
-	var said time.Time
 	for {
 		if value, err = get(ctx, s.to, markerKey); err == nil {
 			m, err = readMarker(value)
 			return value, m, err
 		}
-		s.complain(ctx, &said, err)
+		if ctx.Err() != nil {
+			return nil, m, context.Cause(ctx)
+		}
+		s.wait(ctx, fmt.Errorf("the store: %w", err))
 		if !pause(ctx, s.poll) {
 			return nil, m, context.Cause(ctx)
 		}
 	}
-}
-
-// complain says now and then that the new store does not do its part.
-func (s *Store) complain(ctx context.Context, said *time.Time, err error) {
-	if time.Since(*said) > sayAgain {
-		*said = time.Now()
-		s.log.WarnContext(ctx, "records cannot be moved before the new store answers", "error", err)
-	}
-}
-
-// finished says whether all was copied before. That holds even if the old store is
-// not there any more, but not if somebody has served from it since.
-func (s *Store) finished(ctx context.Context) (bool, error) {
-	_, m, err := s.read(ctx)
-	if err != nil || m.State != done {
-		return false, err
-	}
-	value, err := get(ctx, s.from, markerKey)
-	if err != nil {
-		s.log.WarnContext(ctx, "the old store does not answer, but everything was moved before", "error", err)
-		return true, nil
-	}
-	old, err := readMarker(value)
-	return old.State != returned || !bytes.Equal(old.Move, m.Move), err
-}
-
-// claim waits for the right to copy. It returns nil if all was copied by another.
-func (s *Store) claim(ctx context.Context) (*lease, error) {
-	var seen []byte
-	var said time.Time
-	since := time.Now()
-	for {
-		value, m, err := s.read(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if m.State == done {
-			if finished, err := s.finished(ctx); finished || err != nil {
-				return nil, err
-			}
-		}
-		if !bytes.Equal(value, seen) {
-			seen, since = value, time.Now()
-		}
-		if m.State != copying || time.Since(since) >= s.lease {
-			l := &lease{timing: s.timing, to: s.to, move: random(), began: time.Now()}
-			l.value = newMarker(copying, l.move)
-			switch err := s.to.CompareAndSwap(ctx, markerKind, markerID, value, l.value); {
-			case err == nil:
-				return l, nil
-			case errors.Is(err, store.ErrFull):
-				return nil, errFull(err)
-			case !errors.Is(err, store.ErrConflict):
-				s.complain(ctx, &said, err)
-			}
-		}
-		if !pause(ctx, s.poll) {
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-// copyAll makes To hold what From does, and nothing else.
-func (s *Store) copyAll(ctx context.Context, l *lease, source, target *gathering) error {
-	began := time.Now()
-	want := source.live(s.now())
-	have := target.live(time.Time{})
-	s.log.InfoContext(ctx, "moving records", "clients", count(want, store.Client), "grants", count(want, store.Grant))
-	writing, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var renewing, all sync.WaitGroup
-	renewing.Go(func() { cancel(l.renew(writing)) })
-	slots := make(chan struct{}, writers)
-	put := func(k key) {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			if err := l.put(writing, k, have[k], want[k]); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	for k := range want {
-		if !bytes.Equal(have[k], want[k]) {
-			put(k)
-		}
-	}
-	// What a move that was given up has left there, or one to and fro.
-	removed := 0
-	for k := range have {
-		if want[k] == nil {
-			removed++
-			put(k)
-		}
-	}
-	all.Wait()
-	err := context.Cause(writing)
-	cancel(nil)
-	renewing.Wait()
-	if err != nil {
-		return err
-	}
-	s.leave(ctx, l.move)
-	if err := l.finish(ctx); err != nil {
-		return err
-	}
-	s.log.InfoContext(ctx, "records were moved", "clients", count(want, store.Client), "grants", count(want, store.Grant),
-		"removed", removed, "took", time.Since(began))
-	return nil
-}
-
-// leave notes in the old store that it was left. Should that fail, somebody who
-// serves from it later does not say so, which is no reason to give up now.
-func (s *Store) leave(ctx context.Context, move []byte) {
-	value, err := get(ctx, s.from, markerKey)
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, s.call)
-		defer cancel()
-		err = s.from.CompareAndSwap(ctx, markerKind, markerID, value, newMarker(left, move))
-	}
-	if err != nil {
-		s.log.WarnContext(ctx, "the old store was not marked as left", "error", err)
-	}
-}
-
-// live returns the records that have not expired.
-func (g *gathering) live(now time.Time) map[key][]byte {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	found := map[key][]byte{}
-	for k, value := range g.records {
-		if expires, ok := store.Expires(value); !ok || !now.After(expires) {
-			found[k] = value
-		}
-	}
-	return found
-}
-
-func count(records map[key][]byte, kind store.Kind) (n int) {
-	for k := range records {
-		if k.kind == kind {
-			n++
-		}
-	}
-	return n
 }
 
 // pause waits, and says false if ctx was done first.

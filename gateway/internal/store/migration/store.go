@@ -1,6 +1,7 @@
 // Package migration moves all records from one store to another, before the
 // gateway that is given both serves. Every replica starts with both, one of them
-// copies, and the others wait.
+// copies, and the others wait. A store that does not have every record, since they
+// were moved away or not all have come, is not served from.
 package migration
 
 import (
@@ -29,9 +30,10 @@ type Options struct {
 	timing timing
 }
 
-// Store is a store.Store that has all records of another: To, which is synced when
-// everything was moved. Until then it is unavailable, and its observer told of
-// nothing.
+// Store is a store.Store that has every record: To, which is synced when it is known
+// that it does. Before that, and when the records have moved on, it is unavailable,
+// with a store.Incomplete if people are to do something about it; and its observer is
+// told of nothing.
 type Store struct {
 	to, from store.Store
 	now      func() time.Time
@@ -39,6 +41,11 @@ type Store struct {
 	timing
 	synced  chan struct{}
 	release func() error // closes from
+
+	mu     sync.Mutex
+	why    error // it cannot be used; nil if it can
+	said   string
+	saidAt time.Time
 }
 
 var _ store.Store = (*Store)(nil)
@@ -54,23 +61,40 @@ func New(o Options) *Store {
 	if o.timing == (timing{}) {
 		o.timing = defaultTiming
 	}
-	s := &Store{to: o.To, from: o.From, now: o.Now, log: o.Log, timing: o.timing, synced: make(chan struct{})}
+	s := &Store{
+		to: o.To, from: o.From, now: o.Now, log: o.Log, timing: o.timing, synced: make(chan struct{}), why: errNotYet,
+	}
 	s.release = sync.OnceValue(func() error { return closeStore(s.from) })
 	return s
 }
 
-var errMoving = fmt.Errorf("%w: its records are being moved", store.ErrUnavailable)
+var errNotYet = fmt.Errorf("%w: it is not known yet to have every record", store.ErrUnavailable)
 
-// usable returns errMoving until the records are there.
+// usable returns why the store cannot be used, if it cannot.
 func (s *Store) usable() error {
-	if s.from == nil {
-		return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.why
+}
+
+func (s *Store) become(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.why = why
+}
+
+// wait notes what is waited for: in the log now and then, and, if people are to do
+// something about it, for whoever asks the store.
+func (s *Store) wait(ctx context.Context, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var todo store.Incomplete
+	if errors.As(err, &todo) {
+		s.why = fmt.Errorf("%w: %w", store.ErrUnavailable, todo)
 	}
-	select {
-	case <-s.synced:
-		return nil
-	default:
-		return errMoving
+	if text := err.Error(); text != s.said || time.Since(s.saidAt) >= s.patience {
+		s.said, s.saidAt = text, time.Now()
+		s.log.WarnContext(ctx, "nobody is served before every record is in the store", "waiting_for", err)
 	}
 }
 
@@ -106,13 +130,8 @@ func (s *Store) Heard(kind store.Kind, id store.ID) time.Time {
 	return s.to.Heard(kind, id)
 }
 
-// Synced is closed when To is synced and has everything.
-func (s *Store) Synced() <-chan struct{} {
-	if s.from == nil {
-		return s.to.Synced()
-	}
-	return s.synced
-}
+// Synced is closed when To is synced and is known to have every record.
+func (s *Store) Synced() <-chan struct{} { return s.synced }
 
 // Counts is To's, if it counts its parts.
 func (s *Store) Counts(kind store.Kind) (parts int, filling bool) {
@@ -134,38 +153,27 @@ func closeStore(s store.Store) error {
 	return nil
 }
 
-// Run moves the records, and then keeps the observer up to date until ctx is done.
-// It returns an error if they cannot be moved.
+// Run moves the records, and then keeps the observer up to date until ctx is done. It
+// returns an error if the records move on to another store meanwhile: what the
+// observer was told does not count any more.
 func (s *Store) Run(ctx context.Context, observe store.Observer) error {
-	if s.from == nil {
-		return s.to.Run(ctx, func(kind store.Kind, id store.ID, value []byte) {
-			if kind != markerKind || id != markerID {
-				observe(kind, id, value)
-			} else if m, err := readMarker(value); err == nil && m.State == left {
-				go s.comeBack(ctx)
-			}
-		})
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	running, cancel := context.WithCancelCause(ctx)
 	target := newGathering()
 	var ran sync.WaitGroup
-	ran.Go(func() { cancel(run(ctx, s.to, target)) })
-	defer ran.Wait()
-	if err := s.moveAll(ctx, target); err != nil {
-		cancel(err)
-	} else {
-		if err := s.release(); err != nil {
-			s.log.WarnContext(ctx, "the old store was not closed", "error", err)
-		}
+	ran.Go(func() { cancel(run(running, s.to, target)) })
+	err := s.ready(running, target)
+	if err == nil {
 		target.pass(observe)
+		s.become(nil)
 		close(s.synced)
-		<-ctx.Done()
+		err = s.stay(running, target)
 	}
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
+	cancel(err)
+	ran.Wait()
+	if ctx.Err() != nil {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // run returns why it has ended.
@@ -176,19 +184,54 @@ func run(ctx context.Context, s store.Store, g *gathering) error {
 	return ctx.Err()
 }
 
-// comeBack says of a store that was left, and is served from, that it is left no more.
-func (s *Store) comeBack(ctx context.Context) {
+// ready waits until To is synced and has every record.
+func (s *Store) ready(ctx context.Context, target *gathering) error {
+	if err := s.await(ctx, s.to.Synced()); err != nil {
+		return err
+	}
+	if s.from != nil {
+		return s.move(ctx, target)
+	}
 	for {
-		value, err := get(ctx, s.to, markerKey)
+		_, m, err := s.read(ctx)
 		if err == nil {
-			m, err := readMarker(value)
-			if err != nil || m.State != left ||
-				s.to.CompareAndSwap(ctx, markerKind, markerID, value, newMarker(returned, m.Move)) == nil {
-				return
-			}
+			err = m.serves()
 		}
-		if !pause(ctx, s.poll) {
-			return
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		s.wait(ctx, err)
+		if !pause(ctx, s.again) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (s *Store) await(ctx context.Context, synced <-chan struct{}) error {
+	select {
+	case <-synced:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// stay returns an error when To does not have every record any more.
+func (s *Store) stay(ctx context.Context, target *gathering) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-target.marked:
+			// What was heard of may be from before.
+			_, m, err := s.read(ctx)
+			if err == nil {
+				err = m.serves()
+			}
+			if err != nil && ctx.Err() == nil {
+				s.wait(ctx, err)
+				return err
+			}
 		}
 	}
 }
@@ -201,16 +244,24 @@ type key struct {
 
 // gathering is an observer that keeps what it is told, until it is to pass it on.
 type gathering struct {
+	marked chan struct{} // has something when the marker has changed
+
 	mu      sync.Mutex
 	records map[key][]byte
 	to      store.Observer
 }
 
-func newGathering() *gathering { return &gathering{records: map[key][]byte{}} }
+func newGathering() *gathering {
+	return &gathering{marked: make(chan struct{}, 1), records: map[key][]byte{}}
+}
 
 func (g *gathering) observe(kind store.Kind, id store.ID, value []byte) {
 	k := key{kind, id}
 	if k == markerKey {
+		select {
+		case g.marked <- struct{}{}:
+		default:
+		}
 		return
 	}
 	g.mu.Lock()
@@ -233,4 +284,17 @@ func (g *gathering) pass(observe store.Observer) {
 		observe(k.kind, k.id, value)
 	}
 	g.records, g.to = nil, observe
+}
+
+// live returns the records that have not expired.
+func (g *gathering) live(now time.Time) map[key][]byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	found := map[key][]byte{}
+	for k, value := range g.records {
+		if expires, ok := store.Expires(value); !ok || !now.After(expires) {
+			found[k] = value
+		}
+	}
+	return found
 }

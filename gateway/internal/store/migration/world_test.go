@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,7 +40,10 @@ func runAll(m *testing.M) (code int, err error) {
 }
 
 // quick makes tests wait less. The lease is long for what is alive.
-var quick = timing{lease: 900 * time.Millisecond, margin: 300 * time.Millisecond, poll: 5 * time.Millisecond, call: 100 * time.Millisecond}
+var quick = timing{
+	lease: 900 * time.Millisecond, margin: 300 * time.Millisecond, poll: 5 * time.Millisecond, call: 100 * time.Millisecond,
+	again: 10 * time.Millisecond, patience: 500 * time.Millisecond,
+}
 
 var prefixes atomic.Int64
 
@@ -112,10 +116,8 @@ func start(t *testing.T, from, to store.Store) *replica {
 	t.Helper()
 	r := &replica{ended: make(chan error, 1), told: map[key][]byte{}}
 	r.Store = New(Options{From: from, To: to, Log: slog.New(slog.NewTextHandler(&r.log, nil)), timing: quick})
-	if from != nil {
-		if _, err := r.Get(t.Context(), store.Grant, store.NewID(0)); !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("before the records are there, a read comes to %v", err)
-		}
+	if _, err := r.Get(t.Context(), store.Grant, store.NewID(0)); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("before the records are there, a read comes to %v", err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	r.stop = stop
@@ -149,6 +151,64 @@ func (r *replica) synced(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatalf("the replica is not synced: %s", &r.log)
 	}
+}
+
+// end stops the replica.
+func (r *replica) end(t *testing.T) {
+	t.Helper()
+	r.stop()
+	if err := <-r.ended; err != nil {
+		t.Errorf("a replica that is stopped ends with %v", err)
+	}
+}
+
+// refuses says whether the replica serves nobody, and why.
+func (r *replica) refuses(t *testing.T, why store.Incomplete) {
+	t.Helper()
+	var err error
+	var said store.Incomplete
+	eventually(t, func() bool {
+		_, err = r.Get(t.Context(), store.Grant, store.NewID(0))
+		return errors.As(err, &said)
+	}, func() string { return fmt.Sprintf("a read comes to %v, want %q", err, why) })
+	if !strings.HasPrefix(string(said), string(why)) || !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrFull) {
+		t.Errorf("a read comes to %v, want %q", err, why)
+	}
+	err = r.CompareAndSwap(t.Context(), store.Grant, store.NewID(0), nil, newValue(time.Hour))
+	if _, e := r.NewID(store.Grant); !errors.As(e, &said) || !errors.As(err, &said) {
+		t.Errorf("an id comes to %v and a write to %v", e, err)
+	}
+	time.Sleep(3 * quick.again) // It stays so.
+	select {
+	case <-r.Synced():
+		t.Error("the replica is synced")
+	default:
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.told) > 0 || !r.Heard(store.Grant, store.NewID(0)).IsZero() {
+		t.Errorf("the observer was told of %d records", len(r.told))
+	}
+	if !strings.Contains(r.log.String(), string(why)) {
+		t.Errorf("the log does not say %q: %s", why, &r.log)
+	}
+}
+
+// mark marks a store.
+func mark(t *testing.T, s store.Store, state uint8, move []byte) {
+	t.Helper()
+	old, err := get(t.Context(), s, markerKey)
+	must(t, err)
+	must(t, s.CompareAndSwap(t.Context(), markerKind, markerID, old, newMarker(state, move)))
+}
+
+func markOf(t *testing.T, s store.Store) marker {
+	t.Helper()
+	value, err := get(t.Context(), s, markerKey)
+	must(t, err)
+	m, err := readMarker(value)
+	must(t, err)
+	return m
 }
 
 // has says whether store and observer have these records, and no others.
