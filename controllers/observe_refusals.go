@@ -26,9 +26,13 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 		refuse(v1alpha1.ReasonURLInCluster,
 			"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")
 	}
-	if s.left && !s.seen.Store.Left {
+	switch kv := &s.server.Spec.Bindings.OAuthKV; {
+	case s.left && !s.seen.Store.Left:
 		refuse(v1alpha1.ReasonMigrationUnfinished,
 			"bindings.oauthKV: there are records in objects of type Kubernetes that may not be in the store: set migrateFrom and kubernetes again, until OAuthKVBound says Migrated.")
+	case s.server.Status.Store == v1alpha1.OAuthKVEtcd && kv.Type != v1alpha1.OAuthKVEtcd && kv.MigrateFrom == "":
+		refuse(v1alpha1.ReasonMigrationUnfinished,
+			"bindings.oauthKV: there are records in the store of type Etcd that may not be in the one of type %s: set migrateFrom and etcd again, until OAuthKVBound says Migrated.", kv.Type)
 	}
 	rules := resources.GatewayPolicy(s.server).Rules
 	if _, err := policy.CompileAccess(rules.AccessRules); err != nil {

@@ -246,6 +246,15 @@ func TestTheStoreIsChanged(t *testing.T) {
 		kv.Kubernetes = &v1alpha1.KubernetesKV{Kind: v1alpha1.ShardSecret, MinShards: 16, MaxShards: 16}
 	})
 	w.pass(r)
+	// Too early, here too.
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Bindings.OAuthKV.MigrateFrom, s.Spec.Bindings.OAuthKV.Etcd = "", nil })
+	w.pass(r)
+	w.wants(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonMigrationUnfinished)
+	w.change(func(s *v1alpha1.MCPServer) {
+		s.Spec.Bindings.OAuthKV.MigrateFrom, s.Spec.Bindings.OAuthKV.Etcd = v1alpha1.MigrateFromEtcd, elsewhere
+	})
+	w.pass(r)
+	w.wants(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 	w.reports(w.rollOut(), nil)
 	w.pass(r)
 	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionTrue, v1alpha1.ReasonMigrated)

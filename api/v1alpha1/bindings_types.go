@@ -124,9 +124,12 @@ type OAuthKV struct {
 	// first of the new ones copies all clients and grants, and then they serve: nobody
 	// is signed out, and requests fail for the time that takes. The member of the old
 	// type stays set meanwhile. When the condition OAuthKVBound says Migrated, remove
-	// both; to give up before that, set the old type again, without migrateFrom. The
-	// shards of a Kubernetes store are then left for you to delete; what was copied from
-	// an etcd expires there.
+	// both. The shards of a Kubernetes store are then left for you to delete; what was
+	// copied from an etcd expires there.
+	//
+	// To give up before that, set the old type again, without migrateFrom. After it the
+	// old store is no more one to serve from, and gateways that are told to refuse and
+	// say so in OAuthKVBound: to go back then is to move back, with migrateFrom.
 	//
 	// When unset, nothing is copied.
 	//

@@ -100,6 +100,9 @@ const (
 	ReasonStoreUnreachable = "StoreUnreachable"
 	// ReasonStoreUnwritable: a gateway can read, but not write.
 	ReasonStoreUnwritable = "StoreUnwritable"
+	// ReasonStoreIncomplete: records were moved from the store, or cannot be moved to
+	// it, so that no gateway serves from it.
+	ReasonStoreIncomplete = "StoreIncomplete"
 	// ReasonKeysMismatch: records do not open with the gateway's keys.
 	ReasonKeysMismatch = "KeysMismatch"
 	// ReasonKeysInvalid: a gateway cannot use the newest keys, and goes on with those

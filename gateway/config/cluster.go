@@ -72,6 +72,7 @@ const (
 	ReasonStoreObjectAbsent = "StoreObjectAbsent" // a shard does not exist
 	ReasonStoreUnreachable  = "StoreUnreachable"  // no answer
 	ReasonStoreUnwritable   = "StoreUnwritable"   // reads work, writes do not
+	ReasonStoreIncomplete   = "StoreIncomplete"   // some records are, or may be, in another store
 	ReasonKeysMismatch      = "KeysMismatch"      // records do not open with these keys
 	ReasonKeysInvalid       = "KeysInvalid"       // the newest key set cannot be used, the one before is
 

@@ -65,6 +65,11 @@ func kvFact(o *Observation) fact {
 	if f, ok := referred(o, ofStore); !ok {
 		return f
 	}
+	if o.Gateway != nil {
+		if refusing := o.Gateway.refusing(); len(refusing) > 0 {
+			return failed(check{"bindings.oauthKV", refusing[0].Store}, len(refusing), len(o.Gateway.Current()))
+		}
+	}
 	if f, ok := worst(o, func(r *config.Report) []check { return []check{{"bindings.oauthKV", r.Store}} }); !ok {
 		return f
 	}

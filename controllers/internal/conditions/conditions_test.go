@@ -146,6 +146,17 @@ func TestConditions(t *testing.T) {
 			report(o, 0).Store = failed(config.ReasonStoreForbidden, "unready")
 			unready(o, 0)
 		}, v1alpha1.ConditionOAuthKVBound, isTrue, v1alpha1.ReasonBound, ""},
+		{"but that those refuse their store does", func(o *conditions.Observation) {
+			for _, i := range []int{0, 2} {
+				report(o, i).Store = failed(config.ReasonStoreIncomplete, "moved")
+				unready(o, i)
+			}
+		}, v1alpha1.ConditionOAuthKVBound, isFalse, v1alpha1.ReasonStoreIncomplete, "2 of 3 replicas: bindings.oauthKV: moved. "},
+		{"if they have that configuration", func(o *conditions.Observation) {
+			report(o, 0).Store = failed(config.ReasonStoreIncomplete, "moved")
+			report(o, 0).Config = "weather-gateway-config-0"
+			unready(o, 0)
+		}, v1alpha1.ConditionOAuthKVBound, isTrue, v1alpha1.ReasonBound, ""},
 		{"nor of pods on their way out", func(o *conditions.Observation) {
 			report(o, 0).Store = failed(config.ReasonStoreForbidden, "ending")
 			now := metav1.Now()
@@ -293,7 +304,7 @@ func TestMessagesAreBounded(t *testing.T) {
 // Every reason that a gateway can give is one of the API's, with a way out.
 func TestReasonsOfReports(t *testing.T) {
 	for _, reason := range []string{
-		config.ReasonStoreForbidden, config.ReasonStoreObjectAbsent, config.ReasonStoreUnreachable, config.ReasonStoreUnwritable, config.ReasonKeysMismatch,
+		config.ReasonStoreForbidden, config.ReasonStoreObjectAbsent, config.ReasonStoreUnreachable, config.ReasonStoreUnwritable, config.ReasonStoreIncomplete, config.ReasonKeysMismatch,
 		config.ReasonUpstreamUnreachable, config.ReasonUpstreamUntrusted, config.ReasonUpstreamIssuerDiffers, config.ReasonUpstreamFiles,
 		config.ReasonUpstreamCredentials,
 		config.ReasonBackendUnreachable, config.ReasonBackendNotMCP, config.ReasonBackendUnauthorized, config.ReasonPolicyInvalid,

@@ -110,15 +110,25 @@ func over(p *corev1.Pod) bool {
 
 // Counted are the reports that count: those of ready pods of the current template,
 // about the configuration that they have now.
-func (g *Gateway) Counted() []*config.Report {
-	var counted []*config.Report
+func (g *Gateway) Counted() []*config.Report { return g.reported(isReady) }
+
+// refusing are the reports of those that do not serve from their store, and say why.
+// They are not ready, and are not going to be.
+func (g *Gateway) refusing() []*config.Report {
+	return slices.DeleteFunc(g.reported(func(p *corev1.Pod) bool { return !isReady(p) }), func(r *config.Report) bool {
+		return r.Store.Reason != config.ReasonStoreIncomplete
+	})
+}
+
+func (g *Gateway) reported(counts func(*corev1.Pod) bool) []*config.Report {
+	var reported []*config.Report
 	for _, p := range g.Current() {
 		r := g.Reports[p.UID]
-		if r != nil && isReady(p) && r.Config == p.Annotations[resources.AnnotationConfig] {
-			counted = append(counted, r)
+		if r != nil && counts(p) && r.Config == p.Annotations[resources.AnnotationConfig] {
+			reported = append(reported, r)
 		}
 	}
-	return counted
+	return reported
 }
 
 func isReady(p *corev1.Pod) bool {

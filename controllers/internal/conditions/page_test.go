@@ -139,6 +139,13 @@ var examples = []example{
 		"reading client records: an object of the store does not exist")},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreUnreachable, store(config.ReasonStoreUnreachable, "reading client records: no answer in time")},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreUnwritable, store(config.ReasonStoreUnwritable, "writing client records: no answer in time")},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreIncomplete, func(o *conditions.Observation) {
+		for i := range o.Gateway.Pods {
+			report(o, i).Store = failed(config.ReasonStoreIncomplete, "the records were moved from this store to another: "+
+				"set the type that they were moved to, with migrateFrom, again")
+			unready(o, i)
+		}
+	}},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeysMismatch, store(config.ReasonKeysMismatch, "none of 12 records opens with the keys of this gateway")},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeysInvalid, store(config.ReasonKeysInvalid,
 		"the newest keys are not used: key set /etc/vestibule/keys/keyset.json does not continue the one in use: key 2 is missing, which was the newest")},

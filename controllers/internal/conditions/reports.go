@@ -25,6 +25,7 @@ var fixes = map[string]string{
 	config.ReasonStoreObjectAbsent: "An object of the store is missing: see whether somebody deleted it.",
 	config.ReasonStoreUnreachable:  "Look for what stands between the gateway's pods and the API server, such as a NetworkPolicy.",
 	config.ReasonStoreUnwritable:   "Look for an admission policy or a full etcd that refuses writes.",
+	config.ReasonStoreIncomplete:   "Gateways serve nobody before that, since clients and logins would be lost.",
 	config.ReasonKeysMismatch:      "The Secret with the gateway's keys is not the one that the records were made with: restore it from a backup.",
 	config.ReasonKeysInvalid:       "The gateway goes on with the keys that it had: restore the Secret with the gateway's keys, or let controller and gateway be of the same version.",
 

@@ -21,8 +21,8 @@ func Store(s store.Store, unreadable func() (broken, all int)) func(context.Cont
 	return func(ctx context.Context) (string, *report.Failure) {
 		for _, kind := range store.Kinds {
 			id, err := s.NewID(kind)
-			if errors.Is(err, store.ErrFull) {
-				// Full of records, which are read and written all the same.
+			if err != nil {
+				// Full of records, perhaps, which are read and written all the same.
 				id = store.NewID(0)
 			}
 			if _, err := s.Get(ctx, kind, id); !errors.Is(err, store.ErrNotFound) {
@@ -50,8 +50,11 @@ func random() []byte {
 
 func explainStore(doing string, kind store.Kind, err error) *report.Failure {
 	what := fmt.Sprintf("%s %s records", doing, kind)
+	var incomplete store.Incomplete
 	var refused *apiserver.Refusal
 	switch {
+	case errors.As(err, &incomplete):
+		return &report.Failure{Reason: config.ReasonStoreIncomplete, Message: incomplete.Error()}
 	case errors.Is(err, store.ErrForbidden):
 		return &report.Failure{Reason: config.ReasonStoreForbidden, Message: what + ": the store forbids it to the gateway's user"}
 	case errors.Is(err, store.ErrFull):

@@ -52,6 +52,7 @@ func TestStore(t *testing.T) {
 		"the user may not read":      {get: fmt.Errorf("%w: %w", store.ErrUnavailable, store.ErrForbidden), reason: config.ReasonStoreForbidden},
 		"the user may not write":     {swap: fmt.Errorf("%w: %w", store.ErrUnavailable, store.ErrForbidden), reason: config.ReasonStoreForbidden},
 		"the store is out of space":  {swap: store.ErrFull, reason: config.ReasonStoreUnwritable},
+		"records are missing":        {get: fmt.Errorf("%w: %w", store.ErrUnavailable, store.Incomplete("moved")), reason: config.ReasonStoreIncomplete},
 		"nobody answers reads":       {get: store.ErrUnavailable, reason: config.ReasonStoreUnreachable},
 		"nobody answers writes":      {swap: store.ErrUnavailable, reason: config.ReasonStoreUnwritable},
 		"a write that must not pass": {swap: fmt.Errorf("accepted: %w", context.Canceled), reason: config.ReasonStoreUnwritable},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -374,5 +375,16 @@ func TestOneReplicaDoesNotReachTheOldStore(t *testing.T) {
 	cut.synced(t)
 	if strings.Contains(cut.log.String(), moving) {
 		t.Error("it has copied")
+	}
+}
+
+// The page says where the marker is, for whoever has lost the new store.
+func TestThePageNamesTheMarker(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/stores.md")
+	must(t, err)
+	for _, name := range []string{"/data/" + markerID.String() + `"`, "/" + markerKind.String() + "/" + markerID.String() + "`"} {
+		if !strings.Contains(string(page), name) {
+			t.Errorf("docs/stores.md does not say %s", name)
+		}
 	}
 }
