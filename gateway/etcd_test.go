@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"vestibule.dev/vestibule/gateway"
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/gatewaytest"
 	"vestibule.dev/vestibule/gateway/internal/store"
@@ -91,4 +94,49 @@ func TestNobodyIsSignedOutByAMove(t *testing.T) {
 	if n := to.dump(t, s.Secrets); n != 5 {
 		t.Errorf("the store holds %d records, want a client, three grants and a marker", n)
 	}
+}
+
+// A gateway whose records move to another store stops. One that is told to serve from
+// there again stays up, serves nobody, and reports why.
+func TestRecordsThatMovedAwayAreNotServed(t *testing.T) {
+	after := inEtcd(t).config
+	before := after
+	before.Etcd = &config.EtcdStore{Endpoints: after.Etcd.Endpoints, Prefix: "/vestibule/before"}
+	setup := func(to config.Store, from *config.Store) gatewaytest.Setup {
+		return gatewaytest.Setup{Configure: func(c *config.Config) { c.Store, c.MigrateFrom = to, from }}
+	}
+	timing := gateway.Timing{Finish: soon}
+	old := serve(t, setup(before, nil), timing)
+	old.waitReady(t, http.StatusOK)
+	serve(t, setup(after, &before), timing).waitReady(t, http.StatusOK)
+	const moved = "the records were moved from this store to another"
+	select {
+	case err := <-old.ended:
+		if err == nil || !strings.Contains(err.Error(), moved) {
+			t.Errorf("the old gateway ends with %v", err)
+		}
+	case <-time.After(soon):
+		t.Fatal("the old gateway goes on")
+	}
+
+	again := serve(t, setup(before, nil), timing)
+	check, err := gateway.StoreCheck(t.Context(), again.Config, again.Keys, gateway.Options{Log: again.Log()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reason, message string
+	for deadline := time.Now().Add(soon); reason != config.ReasonStoreIncomplete; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("what is reported is %s: %s", reason, message)
+		}
+		reason, message = check(t.Context())
+	}
+	if !strings.HasPrefix(message, moved) {
+		t.Errorf("what is reported is %s", message)
+	}
+	if ready, alive := again.probe(t, "/readyz"), again.probe(t, "/healthz"); ready != http.StatusServiceUnavailable || alive != http.StatusOK {
+		t.Errorf("/readyz is %d and /healthz %d", ready, alive)
+	}
+	again.stop()
+	again.end(t)
 }

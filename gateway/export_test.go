@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
 // AnswerWithin bounds requests to the authorization server by another time, until
@@ -25,12 +26,14 @@ func LookForKeysEvery(d time.Duration) (restore func()) {
 }
 
 // StoreCheck returns what a gateway would report of its store after another look at
-// its keys: the reason of a failure and its message, or nothing.
-func StoreCheck(cfg *config.Config, set *config.KeySet, o Options) (func(context.Context) (reason, message string), error) {
+// its keys: the reason of a failure and its message, or nothing. The store runs until
+// ctx is done, and is not waited for.
+func StoreCheck(ctx context.Context, cfg *config.Config, set *config.KeySet, o Options) (func(context.Context) (reason, message string), error) {
 	p, err := newParts(cfg, set, o)
 	if err != nil {
 		return nil, err
 	}
+	go func() { _ = p.store.Run(ctx, func(store.Kind, store.ID, []byte) {}) }() // its calls say what fails
 	check := (&companion{parts: p}).checkStore()
 	return func(ctx context.Context) (reason, message string) {
 		p.keys.follow(ctx)

@@ -148,7 +148,8 @@ type OAuthKV struct {
 	Etcd *EtcdKV `json:"etcd,omitempty"`
 }
 
-// EtcdKV is an etcd of version 3.4 or later. It must never be the one that the
+// EtcdKV is an etcd of version 3.5.13 or later, or 3.4.31 or later of 3.4: those before
+// say of watches that they are further than they are. It must never be the one that the
 // Kubernetes cluster itself lives in: who can write there is its master.
 //
 // +kubebuilder:validation:XValidation:rule=`!has(self.userSecretRef) || self.endpoints.all(e, e.startsWith('https:'))`,fieldPath=".endpoints",message="bindings.oauthKV.etcd.endpoints must be https when userSecretRef is set: the password would be everybody's on the way."

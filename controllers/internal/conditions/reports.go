@@ -23,7 +23,7 @@ var fixes = map[string]string{
 
 	config.ReasonStoreForbidden:    "Look for what removed the gateway's Role or RoleBinding, or an admission policy that refuses its writes.",
 	config.ReasonStoreObjectAbsent: "An object of the store is missing: see whether somebody deleted it.",
-	config.ReasonStoreUnreachable:  "Look for what stands between the gateway's pods and the API server, such as a NetworkPolicy.",
+	config.ReasonStoreUnreachable:  "Look for what stands between the gateway's pods and the API server, or the etcd, such as a NetworkPolicy.",
 	config.ReasonStoreUnwritable:   "Look for an admission policy or a full etcd that refuses writes.",
 	config.ReasonStoreIncomplete:   "Gateways serve nobody before that, since clients and logins would be lost.",
 	config.ReasonKeysMismatch:      "The Secret with the gateway's keys is not the one that the records were made with: restore it from a backup.",

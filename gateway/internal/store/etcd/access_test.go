@@ -14,10 +14,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/hack/testenv"
@@ -206,6 +210,34 @@ func TestUsersAndTheirPrefixes(t *testing.T) {
 	})
 }
 
+// A member learns of a token later than the one that has given it.
+func TestATokenThatAMemberDoesNotKnowYet(t *testing.T) {
+	dir := t.TempDir()
+	o := options(newPrefix(), nil)
+	o.UserFile, o.PasswordFile = filepath.Join(dir, "username"), filepath.Join(dir, "password")
+	writeFile(t, o.UserFile, "weather")
+	writeFile(t, o.PasswordFile, "password")
+	var refusals atomic.Int64
+	o.DialOptions = []grpc.DialOption{grpc.WithChainUnaryInterceptor(
+		func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			if answer, ok := reply.(*etcdserverpb.AuthenticateResponse); ok {
+				answer.Token = "a token"
+				return nil
+			}
+			if refusals.Add(-1) >= 0 {
+				return rpctypes.ErrGRPCInvalidAuthToken
+			}
+			return invoke(ctx, method, req, reply, cc, opts...)
+		})}
+	s := open(t, o)
+	refusals.Store(3) // with the token that there is, one that is new, and that one again
+	if err := reads(t, s); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a read comes to %v", err)
+	}
+	refusals.Store(3)
+	createRecord(t, s)
+}
+
 func TestWhatCannotWorkIsSaid(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "empty"), "")
@@ -220,6 +252,7 @@ func TestWhatCannotWorkIsSaid(t *testing.T) {
 		{Options{Prefix: "/a"}, "there must be an endpoint"},
 		{Options{Prefix: "/a", Endpoints: []string{"127.0.0.1:2379"}}, "endpoints must be http or https URLs"},
 		{Options{Prefix: "/a", Endpoints: []string{"unix:///a"}}, "endpoints must be http or https URLs"},
+		{Options{Prefix: "/a", Endpoints: []string{"https://user:secret@a:1"}}, "endpoints must be http or https URLs, without a user"},
 		{Options{Prefix: "/a", Endpoints: []string{"https://a:1", "http://127.0.0.1:1"}}, "endpoints must be all http or all https"},
 		{Options{Prefix: "/a", Endpoints: []string{"https://a:1"}, CertFile: "a"}, "a certificate needs its key, and a user a password"},
 		{Options{Prefix: "/a", Endpoints: []string{"https://a:1"}, PasswordFile: "a"}, "a certificate needs its key, and a user a password"},

@@ -74,8 +74,9 @@ func (o Options) check() (secure bool, err error) {
 	for _, endpoint := range o.Endpoints {
 		u, err := url.Parse(endpoint)
 		switch {
-		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-			return false, errors.New("endpoints must be http or https URLs")
+		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil:
+			// Endpoints are in the errors, in which a password would be everybody's.
+			return false, errors.New("endpoints must be http or https URLs, without a user")
 		case secure != (u.Scheme == "https"):
 			return false, errors.New("endpoints must be all http or all https")
 		case !secure && (o.CertFile != "" || o.CAFile != ""):

@@ -25,9 +25,11 @@ func isRefused(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) // there was no login
 }
 
-// isFinal says that another attempt would be refused too.
+// isFinal says that another attempt would be refused too. A member may not know a token
+// yet that another has just given.
 func isFinal(err error) bool {
-	return isRefused(err) && !errors.Is(err, rpctypes.ErrTooManyRequests) && !errors.Is(err, rpctypes.ErrAuthOldRevision)
+	return isRefused(err) && !errors.Is(err, rpctypes.ErrTooManyRequests) &&
+		!errors.Is(err, rpctypes.ErrAuthOldRevision) && !errors.Is(err, rpctypes.ErrInvalidAuthToken)
 }
 
 // isForbidden says that it was refused for who asks.
@@ -65,7 +67,7 @@ func explain(doing string, err error) error {
 		return store.ErrFull
 	case isForbidden(err):
 		return fmt.Errorf("%w: %s: %w", store.ErrUnavailable, doing, store.ErrForbidden)
-	case isTimeout(err), errors.Is(err, errWatchEnded), errors.Is(err, errRestored),
+	case isTimeout(err), errors.Is(err, errWatchEnded), errors.Is(err, errRestored), errors.Is(err, errLate),
 		strings.Contains(err.Error(), "connection error"), errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %s: %w", store.ErrUnavailable, doing, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -19,6 +20,8 @@ type link struct {
 	txn     handler // nil lets transactions through
 	resumed chan struct{}
 	cut     bool // what was held back is lost, with the connection
+
+	hasty atomic.Int64 // what is added to the revisions that watches have reached
 }
 
 // handler answers a transaction, with or without sending it.
@@ -109,6 +112,9 @@ type gated struct {
 
 func (g gated) RecvMsg(m any) error {
 	err := g.ClientStream.RecvMsg(m)
+	if r, ok := m.(*etcdserverpb.WatchResponse); ok && err == nil && !r.Created && !r.Canceled && len(r.Events) == 0 {
+		r.Header.Revision += g.link.hasty.Load()
+	}
 	if g.link.wait(g.Context()) {
 		return status.Error(codes.Unavailable, "cut")
 	}

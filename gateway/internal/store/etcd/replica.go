@@ -146,12 +146,16 @@ func (r *replica) wrote(m moment, h *etcdserverpb.ResponseHeader, k key, value [
 }
 
 // changed takes in what the watch of an epoch says: changes in their order, and that
-// up to revision there are no others.
-func (r *replica) changed(epoch int, changes []change, revision int64) {
+// up to revision there are no others. It returns false if the watch said the same of a
+// later revision before: then nobody knows what it leaves out.
+func (r *replica) changed(epoch int, changes []change, revision int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if epoch != r.epoch || revision < r.watched {
-		return
+	if epoch != r.epoch {
+		return true // The watch is about to end.
+	}
+	if revision < r.watched {
+		return len(changes) == 0
 	}
 	for _, c := range changes {
 		r.put(c.key, c.value, c.asOf)
@@ -161,21 +165,22 @@ func (r *replica) changed(epoch int, changes []change, revision int64) {
 	for len(r.beats) > 0 && r.beats[0].revision <= revision {
 		r.heard, r.beats = r.beats[0].at, r.beats[1:]
 	}
+	return true
 }
 
 // listed takes in some of the records that there are at a revision, and with last,
-// that those of the list were all.
-func (r *replica) listed(epoch int, records map[key][]byte, revision int64, last bool) {
+// that those of the list were all. It returns false if another epoch has begun since.
+func (r *replica) listed(epoch int, records map[key][]byte, revision int64, last bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if epoch != r.epoch {
-		return
+		return false
 	}
 	for k, value := range records {
 		r.put(k, value, revision)
 	}
 	if !last {
-		return
+		return true
 	}
 	for k, e := range r.records {
 		if e.asOf < revision {
@@ -184,6 +189,7 @@ func (r *replica) listed(epoch int, records map[key][]byte, revision int64, last
 	}
 	r.watched = revision
 	r.prune(func(asOf int64) bool { return asOf <= revision })
+	return true
 }
 
 // put replaces what is known of a record as of an earlier revision, and tells the

@@ -23,6 +23,7 @@ const (
 var (
 	errWatchEnded = errors.New("the watch ended")
 	errRestored   = errors.New("the cluster was restored from a backup")
+	errLate       = errors.New("the watch tells of a change that it had left out, as those of etcd before 3.4.31 and 3.5.13 do")
 )
 
 // watch keeps the copy up to date until ctx is done. Each watch begins with all
@@ -85,7 +86,9 @@ func (s *Store) follow(ctx context.Context) error {
 			if err := r.Err(); err != nil {
 				return err
 			}
-			s.takeIn(epoch, r)
+			if !s.takeIn(epoch, r) {
+				return errLate
+			}
 		}
 		if h := s.copy.lastHeard(); h != heard {
 			heard = h
@@ -94,11 +97,10 @@ func (s *Store) follow(ctx context.Context) error {
 	}
 }
 
-// takeIn takes in what a watch says.
-func (s *Store) takeIn(epoch int, r clientv3.WatchResponse) {
+// takeIn takes in what a watch says, and returns false if that comes too late.
+func (s *Store) takeIn(epoch int, r clientv3.WatchResponse) bool {
 	if r.IsProgressNotify() {
-		s.copy.changed(epoch, nil, r.Header.Revision)
-		return
+		return s.copy.changed(epoch, nil, r.Header.Revision)
 	}
 	var changes []change
 	var revision int64
@@ -112,7 +114,7 @@ func (s *Store) takeIn(epoch int, r clientv3.WatchResponse) {
 			changes = append(changes, c)
 		}
 	}
-	s.copy.changed(epoch, changes, revision)
+	return s.copy.changed(epoch, changes, revision)
 }
 
 // list takes in all records as they are at one revision, which it returns. It calls
@@ -142,7 +144,9 @@ func (s *Store) list(ctx context.Context, epoch int, progress func()) (revision 
 				records[k] = valueIn(kv)
 			}
 		}
-		s.copy.listed(epoch, records, revision, !page.More)
+		if !s.copy.listed(epoch, records, revision, !page.More) {
+			return 0, errRestored
+		}
 		if !page.More {
 			return revision, nil
 		}

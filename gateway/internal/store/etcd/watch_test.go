@@ -140,6 +140,36 @@ func TestACompactionUnderTheWatch(t *testing.T) {
 	eventually(t, "a watch begins that is too late, and one after the list", func() bool { return l.watches.Load()-before == 2 })
 }
 
+// A member of an older version says that its watch is further than it is. What comes
+// then is not left out.
+func TestAHastyWatch(t *testing.T) {
+	prefix := newPrefix()
+	l, o := &link{}, &told{}
+	s, other := open(t, options(prefix, l)), open(t, options(prefix, nil))
+	start(t, s, o.observe)
+	l.hasty.Store(1000)
+	known, value := createRecord(t, other)
+	eventually(t, "the watch is ahead of the cluster", func() bool {
+		s.copy.mu.Lock()
+		defer s.copy.mu.Unlock()
+		return o.knows(known, value) && s.copy.watched > s.copy.revision+500
+	})
+	next := newValue("next")
+	must(t, other.CompareAndSwap(t.Context(), store.Grant, known, value, next))
+	id, first := createRecord(t, other)
+	eventually(t, "the observer knows what came late", func() bool { return o.knows(known, next) && o.knows(id, first) })
+}
+
+// A list that was overtaken by a restored backup is not all that there is.
+func TestAListOfAnotherEpoch(t *testing.T) {
+	r := newReplica()
+	epoch := r.follow(func() {})
+	r.restart()
+	if r.listed(epoch, nil, 7, true) || r.watched != 0 {
+		t.Error("the list of another epoch is taken in")
+	}
+}
+
 // A watch can die without a word.
 func TestASilentWatchIsReplaced(t *testing.T) {
 	prefix := newPrefix()
