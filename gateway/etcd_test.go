@@ -99,16 +99,12 @@ func TestNobodyIsSignedOutByAMove(t *testing.T) {
 // A gateway whose records move to another store stops. One that is told to serve from
 // there again stays up, serves nobody, and reports why.
 func TestRecordsThatMovedAwayAreNotServed(t *testing.T) {
-	after := inEtcd(t).config
-	before := after
-	before.Etcd = &config.EtcdStore{Endpoints: after.Etcd.Endpoints, Prefix: "/vestibule/before"}
-	setup := func(to config.Store, from *config.Store) gatewaytest.Setup {
-		return gatewaytest.Setup{Configure: func(c *config.Config) { c.Store, c.MigrateFrom = to, from }}
-	}
-	timing := gateway.Timing{Finish: soon}
-	old := serve(t, setup(before, nil), timing)
+	before, timing := inEtcd(t).config, gateway.Timing{Finish: soon}
+	stay := gatewaytest.Setup{Configure: func(c *config.Config) { c.Store = before }}
+	old := serve(t, stay, timing)
 	old.waitReady(t, http.StatusOK)
-	serve(t, setup(after, &before), timing).waitReady(t, http.StatusOK)
+	move := gatewaytest.Setup{Configure: func(c *config.Config) { c.MigrateFrom = &before }}
+	serve(t, move, timing).waitReady(t, http.StatusOK)
 	const moved = "the records were moved from this store to another"
 	select {
 	case err := <-old.ended:
@@ -119,7 +115,7 @@ func TestRecordsThatMovedAwayAreNotServed(t *testing.T) {
 		t.Fatal("the old gateway goes on")
 	}
 
-	again := serve(t, setup(before, nil), timing)
+	again := serve(t, stay, timing)
 	check, err := gateway.StoreCheck(t.Context(), again.Config, again.Keys, gateway.Options{Log: again.Log()})
 	if err != nil {
 		t.Fatal(err)
