@@ -22,8 +22,8 @@ func TestRecordsMove(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				from, to := open(t)
 				want := fill(t, from, n)
-				// What a move that was given up has left there: more, and older.
-				mark(t, to, copying, random())
+				// What was there before a move away: more, and older.
+				mark(t, to, left, random())
 				must(t, to.CompareAndSwap(t.Context(), store.Grant, store.NewID(3), nil, newValue(time.Hour)))
 				for k := range want {
 					must(t, to.CompareAndSwap(t.Context(), k.kind, k.id, nil, newValue(time.Hour)))

@@ -39,9 +39,9 @@ func runAll(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// quick makes tests wait less. The lease is long for what is alive.
+// quick makes tests wait less. The lease is long for what is alive, be the machine busy.
 var quick = timing{
-	lease: 900 * time.Millisecond, margin: 300 * time.Millisecond, poll: 5 * time.Millisecond, call: 100 * time.Millisecond,
+	lease: 2400 * time.Millisecond, margin: 600 * time.Millisecond, poll: 5 * time.Millisecond, call: 200 * time.Millisecond,
 	again: 10 * time.Millisecond, patience: 500 * time.Millisecond,
 }
 
