@@ -142,7 +142,8 @@ type OAuthKV struct {
 	// +optional
 	Kubernetes *KubernetesKV `json:"kubernetes,omitempty"`
 
-	// etcd says which etcd to use, and how. Set for type Etcd, unset for every other.
+	// etcd says which etcd to use, and how. It must be of version 3.5.13 or later, or
+	// 3.4.31 or later of 3.4. Set for type Etcd, unset for every other.
 	//
 	// +optional
 	Etcd *EtcdKV `json:"etcd,omitempty"`
