@@ -86,6 +86,10 @@ test: ## Run all tests; the first run on a machine builds a Kubernetes API serve
 fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	hack/fuzz.sh
 
+.PHONY: mutants
+mutants: ## Switch the gateway's rules off, one at a time (MUTANTS=regexp): a test must notice each.
+	@assets=$$(hack/envtest.sh); set -x; KUBEBUILDER_ASSETS=$$assets go run ./hack/mutants -run='$(MUTANTS)'
+
 .PHONY: e2e
 e2e: ## Test on a real cluster, as make demo makes one; the first run on a machine builds it.
 	go test -tags e2e -count=1 -p 1 -timeout 40m ./hack/e2e $$(command -v kind >/dev/null || echo ./hack/cluster)

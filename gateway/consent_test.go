@@ -249,6 +249,9 @@ func TestCookies(t *testing.T) { // A37, A38
 			login := send("POST", "/consent", form.Encode(), map[string]string{
 				"Content-Type": "application/x-www-form-urlencoded", "Cookie": set[0].Name + "=" + set[0].Value,
 			})
+			if login.Status != http.StatusSeeOther { // any other might send the form on
+				t.Errorf("the way to the upstream is a %d", login.Status)
+			}
 			set = append(set, cookies(t, login)...)
 			if len(set) != 2 {
 				t.Fatalf("there are %d cookies, not one for forms and one for the login", len(set))

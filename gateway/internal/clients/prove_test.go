@@ -13,6 +13,7 @@ import (
 
 	"vestibule.dev/vestibule/gateway/internal/assertion"
 	"vestibule.dev/vestibule/gateway/internal/assertion/assertiontest"
+	"vestibule.dev/vestibule/gateway/internal/documents"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 )
 
@@ -197,6 +198,8 @@ func TestPublishedKeys(t *testing.T) {
 	w.a.passes(with(try(s, c), "its token"), c)
 	w.a.fails(with(try(s, c), "another token"), oauth.CodeTemporarilyUnavailable)
 	w.a.fails(with(try(next, c), "its token"), oauth.CodeTemporarilyUnavailable)
+	published.err = documents.ErrNoSuchKey // for now: that the grant has it, does not make it good
+	w.a.fails(with(try(s, c), "its token"), oauth.CodeTemporarilyUnavailable)
 	published.err = nil
 	w.a.fails(with(try(s, c), "its token"), oauth.CodeInvalidClient)
 }

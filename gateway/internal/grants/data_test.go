@@ -109,6 +109,9 @@ func TestDataIsTiedToItsGrant(t *testing.T) {
 	if _, err := unwrap(here, token+"x", held.DataKey); err == nil {
 		t.Error("a data key opens with another token")
 	}
+	if bytes.Equal(newDataKey(), key) {
+		t.Error("two grants have the same data key")
+	}
 }
 
 func TestTooManyClaimsAreRefusedAtLogin(t *testing.T) {

@@ -226,15 +226,16 @@ func (w *world) wantError(err error, code string) {
 // ended says that nothing of these tokens is good on either gateway.
 func (w *world) ended(tokens ...*Issued) {
 	w.t.Helper()
-	for _, g := range []*gateway{w.a, w.b} {
-		for _, issued := range tokens {
-			g.refreshFails(issued.RefreshToken, oauth.CodeInvalidGrant)
-			g.checkFails(issued.AccessToken, oauth.CodeInvalidToken)
-		}
-	}
+	// Looked at first, since a refresh that fails may itself end a grant.
 	for key := range w.store.Snapshot() {
 		if key.Kind == store.Grant {
 			w.t.Errorf("grant %s is still in the store", key.ID)
+		}
+	}
+	for _, g := range []*gateway{w.a, w.b} {
+		for _, issued := range tokens {
+			g.checkFails(issued.AccessToken, oauth.CodeInvalidToken)
+			g.refreshFails(issued.RefreshToken, oauth.CodeInvalidGrant)
 		}
 	}
 }

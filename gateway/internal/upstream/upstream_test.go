@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,6 +169,8 @@ type provider struct {
 	issuer  string
 	answer  string
 	status  int
+	// location is where an answer sends on to.
+	location string
 
 	authorization string
 	form          url.Values
@@ -187,6 +190,7 @@ func newProvider(t *testing.T) *provider {
 		_ = r.ParseForm()
 		p.authorization, p.form = r.Header.Get("Authorization"), r.PostForm
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Location", p.location)
 		w.WriteHeader(p.status)
 		_, _ = w.Write([]byte(p.answer))
 	})
@@ -297,5 +301,28 @@ func TestWhatTheUpstreamAnswers(t *testing.T) {
 		} else if strings.Contains(strings.ToUpper(err.Error()), "WORDS") {
 			t.Errorf("the error repeats what the upstream said: %v", err)
 		}
+	}
+}
+
+func TestAnIDTokenIsNotQuoted(t *testing.T) {
+	w := newWorld(t)
+	w.idp.BreakClaims(func(claims map[string]any) { claims["iss"] = "https://WORDS.example" })
+	if _, err := w.login(t); !errors.Is(err, upstream.ErrRefused) || strings.Contains(err.Error(), "WORDS") {
+		t.Errorf("the login: %v", err)
+	}
+}
+
+// What is sent to a token endpoint is secret: nobody else gets it, whatever that says.
+func TestNoSecretIsSentOn(t *testing.T) {
+	var elsewhere atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	defer other.Close()
+	p := newProvider(t)
+	p.status, p.location = http.StatusTemporaryRedirect, other.URL
+	u := upstream.New(config.Upstream{Name: "corp", OIDC: &config.OIDCUpstream{
+		IssuerURL: p.URL, UpstreamClient: config.UpstreamClient{ClientID: "id", CABundleFile: p.trust(t)},
+	}}, redirectURI, time.Now)
+	if _, err := u.Exchange(t.Context(), "c", "", "n", "v"); !errors.Is(err, upstream.ErrRefused) || elsewhere.Load() != 0 {
+		t.Errorf("sent on %d times: %v", elsewhere.Load(), err)
 	}
 }

@@ -1,0 +1,31 @@
+package main
+
+// The store in Kubernetes. Its tests start an API server.
+var kubernetesMutants = []mutant{
+	{
+		name: "patch-without-test",
+		rule: "a patch tests each value that it replaces",
+		file: "gateway/internal/store/kubernetes/patch.go",
+		old: `b = appendOp(b, "test", field, w.key)
+		b = appendValue(b, w.old)
+		b = append(b, ',')`,
+		new: ``,
+		pkg: "gateway/internal/store/kubernetes", run: "TestConformance/Secret/of_racing",
+	},
+	{
+		name: "lost-answer-is-conflict",
+		rule: "a write whose answer was lost may have taken place: it is no conflict",
+		file: "gateway/internal/store/kubernetes/commit.go",
+		old:  `w.doubt = w.doubt || really`,
+		new:  `w.doubt = false`,
+		pkg:  "gateway/internal/store/kubernetes", run: "TestALostAnswerAndAChangeOnTop|TestALostAnswerAndADeletion",
+	},
+	{
+		name: "api-server-quoted",
+		rule: "the API server's words, which can quote a record, are in no error and no log",
+		file: "gateway/internal/apiserver/client.go",
+		old:  "Reason  string `json:\"reason\"`",
+		new:  "Reason string `json:\"message\"`",
+		pkg:  "gateway/internal/store/kubernetes", run: "TestAValidationErrorIsNotQuoted",
+	},
+}

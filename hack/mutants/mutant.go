@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// mutant is one rule of the tree that one edit switches off.
+type mutant struct {
+	// name is short, and this mutant's alone.
+	name string
+	// rule is what holds as long as nobody makes the edit: one sentence.
+	rule string
+	// file is edited: old, which stands in it once, becomes new. Paths are those
+	// of the repository.
+	file, old, new string
+	// pkg is the package whose tests notice, and run which, as go test's -run has
+	// it. The fewer and the smaller, the sooner a mutant is done: tests of the
+	// whole gateway are for what only they can see. Not a property test, which
+	// writes the case that it failed at into the tree.
+	pkg, run string
+}
+
+// mutants are all there are, a list for each part of the gateway in a file of its own. A rule that is
+// guarded twice is not in them: no single edit switches it off.
+func mutants() []mutant {
+	return slices.Concat(
+		oauthMutants, registerMutants, clientMutants, documentMutants, authorizeMutants, consentMutants, upstreamMutants,
+		codeMutants, refreshMutants, accessMutants, storeMutants, kubernetesMutants, routeMutants, backendMutants,
+	)
+}
+
+// edited returns the file of the tree at root with the rule switched off.
+func (m mutant) edited(root string) (string, error) {
+	content, err := os.ReadFile(filepath.Join(root, m.file))
+	if err != nil {
+		return "", fmt.Errorf("the rule moved: mend the mutant: %w", err)
+	}
+	if n := strings.Count(string(content), m.old); n != 1 {
+		return "", fmt.Errorf("the rule moved: mend the mutant: %s has this %d times, not once:\n%s", m.file, n, m.old)
+	}
+	return strings.Replace(string(content), m.old, m.new, 1), nil
+}
+
+// overlay writes, into dir, what makes the go command see the edited file in
+// place of the tree's, which stays as it is.
+func (m mutant) overlay(root, dir string) (string, error) {
+	content, err := m.edited(root)
+	if err != nil {
+		return "", err
+	}
+	inTree, err := filepath.Abs(filepath.Join(root, m.file))
+	if err != nil {
+		return "", err
+	}
+	edited, overlay := filepath.Join(dir, "edited.go"), filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {inTree: edited}})
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(edited, []byte(content), 0o600); err != nil {
+		return "", err
+	}
+	return overlay, os.WriteFile(overlay, replace, 0o600)
+}

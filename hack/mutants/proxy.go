@@ -1,0 +1,112 @@
+package main
+
+// Who gets through to a protected route.
+var routeMutants = []mutant{
+	{
+		name: "scope-not-enforced",
+		rule: "a token reaches a route only with the scopes that the route needs",
+		file: "gateway/internal/proxy/handler.go",
+		old:  `missing := who.Scopes.Missing(h.Required()); missing != nil {`,
+		new:  `missing := who.Scopes.Missing(h.Required()); false {`,
+		pkg:  "gateway", run: "TestTooSmallAScope",
+	},
+	{
+		name: "scopes-held-unsaid",
+		rule: "who is asked for more scopes is reminded of those it has, since some clients replace one by the other",
+		file: "gateway/internal/proxy/handler.go",
+		old:  `c.Scope = h.Required().With(who.Scopes)`,
+		new:  `c.Scope = h.Required()`,
+		pkg:  "gateway", run: "TestTooSmallAScope",
+	},
+	{
+		name: "method-before-token",
+		rule: "who has no token learns where to get one, whatever the method",
+		file: "gateway/internal/proxy/handler.go",
+		old:  `who, e := h.authenticate(r)`,
+		new: `if !strings.Contains(methods, r.Method) {
+		writeRPCError(w, http.StatusMethodNotAllowed, "no such method")
+		return
+	}
+	who, e := h.authenticate(r)`,
+		pkg: "gateway", run: "TestWhoIsNotLetThrough",
+	},
+	{
+		name: "path-before-token",
+		rule: "who has no token does not learn what is at a path",
+		file: "gateway/internal/proxy/handler.go",
+		old:  `who, e := h.authenticate(r)`,
+		new: `if r.URL.Path != h.path {
+		writeRPCError(w, http.StatusNotFound, "there is nothing at this path")
+		return
+	}
+	who, e := h.authenticate(r)`,
+		pkg: "gateway", run: "TestWhoIsNotLetThrough",
+	},
+	{
+		name: "challenge-missing",
+		rule: "a request without a token gets a challenge",
+		file: "gateway/internal/proxy/handler.go",
+		old: `w.Header().Set("WWW-Authenticate", c.String())
+		oauth.WriteError(w, e)
+		return`,
+		new: `oauth.WriteError(w, e)
+		return`,
+		pkg: "gateway", run: "TestWhoIsNotLetThrough",
+	},
+	{
+		name: "token-in-query",
+		rule: "a token in the URL, which is logged and goes on to the backend, is refused",
+		file: "gateway/internal/proxy/handler.go",
+		old:  `if r.URL.Query().Has("access_token") {`,
+		new:  `if false {`,
+		pkg:  "gateway", run: "TestWhoIsNotLetThrough",
+	},
+	{
+		name: "any-host",
+		rule: "a request names this server's host, or a page has rebound its own",
+		file: "gateway/internal/proxy/handler.go",
+		old:  `!sameHost(host, h.PublicURL) {`,
+		new:  `false && !sameHost(host, h.PublicURL) {`,
+		pkg:  "gateway", run: "TestAttackDNSRebinding",
+	},
+	{
+		name: "session-of-another-user",
+		rule: "a session is its user's alone",
+		file: "gateway/internal/proxy/session.go",
+		old:  ` || s.Issuer != c.who.Issuer || s.Subject != c.who.Subject) {`,
+		new:  `) {`,
+		pkg:  "gateway", run: "TestAttackStolenSession",
+	},
+	{
+		name: "session-of-another-route",
+		rule: "a session is good on its own route alone",
+		file: "gateway/internal/proxy/session.go",
+		old:  `(s.Route != h.Path || `,
+		new:  `(`,
+		pkg:  "gateway", run: "TestAttackStolenSession",
+	},
+	{
+		name: "session-unsealed",
+		rule: "a client never sees the backend's own session id",
+		file: "gateway/internal/proxy/session.go",
+		old:  `resp.Header.Set(sessionHeader, sealed)`,
+		new:  `_ = sealed`,
+		pkg:  "gateway", run: "TestAttackStolenSession",
+	},
+	{
+		name: "path-read-twice",
+		rule: "a path with dot segments or empty ones is refused, and not interpreted",
+		file: "gateway/router.go",
+		old:  `if clean := path.Clean(p); p != clean && (p != clean+"/" || clean == "/") {`,
+		new:  `if false && path.Clean(p) != p {`,
+		pkg:  "gateway", run: "TestAttackPathConfusion",
+	},
+	{
+		name: "pages-to-scripts",
+		rule: "what is meant for a person answers its one method, and no preflight",
+		file: "gateway/router.go",
+		old:  `if r.Method != method {`,
+		new:  `if r.Method != method && r.Method != http.MethodOptions {`,
+		pkg:  "gateway", run: "TestNoScriptMayUseThePages",
+	},
+}

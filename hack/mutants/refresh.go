@@ -1,0 +1,124 @@
+package main
+
+// The refresh token's rule (gateway/internal/grants/refresh.go), and revocation.
+var refreshMutants = []mutant{
+	{
+		name: "no-rotation",
+		rule: "each refresh token has a successor (RFC 9700 section 4.14.2)",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `next := f.successor(key, o, f.request.RefreshToken)`,
+		new:  `next := f.request.RefreshToken`,
+		pkg:  "gateway/internal/grants", run: "TestEachRefreshRotates",
+	},
+	{
+		name: "reuse-harmless",
+		rule: "a refresh token that was replaced ends the grant when it comes again (d)",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `return nil, records.Remove, oauth.InvalidGrant("the refresh token is not valid").Because(errReuse)`,
+		new:  `return nil, records.Keep, oauth.InvalidGrant("the refresh token is not valid").Because(errReuse)`,
+		pkg:  "gateway/internal/grants", run: "TestASpentTokenEndsTheGrantOnceItsSuccessorWasUsed",
+	},
+	{
+		name: "retry-without-end",
+		rule: "a retry is one only for two minutes (b)",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `case f.now.Sub(time.Unix(g.Rotations[i].At, 0)) < RetryWindow: // (b)`,
+		new:  `case true:`,
+		pkg:  "gateway/internal/grants", run: "TestRetriesDoNotExtendTheirWindow",
+	},
+	{
+		name: "no-retry",
+		rule: "a client that retries, or runs twice, is no thief (b)",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `case f.now.Sub(time.Unix(g.Rotations[i].At, 0)) < RetryWindow: // (b)`,
+		new:  `case false:`,
+		pkg:  "gateway/internal/grants", run: "TestARetryGetsTheNewestPair",
+	},
+	{
+		name: "used-successor-replaced",
+		rule: "after the window only the direct predecessor of an unused token may come again (c)",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `case i == len(g.Rotations)-1: // (c)`,
+		new:  `case true:`,
+		pkg:  "gateway/internal/grants", run: "TestASpentTokenEndsTheGrantOnceItsSuccessorWasUsed|TestTheReplacedTokenEndsTheGrantAtOnce",
+	},
+	{
+		name: "older-store-ends-grants",
+		rule: "a token that is newer than the record ends nothing: the store is behind (e)",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `if f.presented.Generation > g.Generation { // (e)`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/grants", run: "TestWhenTheStoreWentBackInTimeNobodyIsTakenForAThief",
+	},
+	{
+		name: "successor-without-nonce",
+		rule: "a successor depends on the nonce of its rotation, so that the same step twice leads to two tokens",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `generation, o.Nonce, []byte(parent))`,
+		new:  `generation, []byte(parent))`,
+		pkg:  "gateway/internal/grants", run: "TestWhenTheStoreWentBackInTimeNobodyIsTakenForAThief",
+	},
+	{
+		name: "successor-without-parent",
+		rule: "a successor is derived from the presented token: who has the key alone cannot pass for a retry",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `generation, o.Nonce, []byte(parent))`,
+		new:  `generation, o.Nonce)`,
+		pkg:  "gateway/internal/grants", run: "TestTheMACAloneIsNotEnough",
+	},
+	{
+		name: "refresh-of-another-client",
+		rule: "a refresh token is its client's alone (RFC 6749 section 6)",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `if g.ClientID != r.ClientID {`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/grants", run: "TestAnotherClientsRefreshTokenIsOfNoUse",
+	},
+	{
+		name: "refresh-widens",
+		rule: "a refresh does not widen the scope (RFC 6749 section 6)",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `if !slices.Contains(g.Scopes, scope) {`,
+		new:  `if scope == "" {`,
+		pkg:  "gateway/internal/grants", run: "TestARefreshDoesNotWiden",
+	},
+	{
+		name: "no-rule-at-refresh",
+		rule: "who is not let in any more loses the grant at the next refresh",
+		file: "gateway/internal/grants/refresh.go",
+		old:  `if !opts.Allowed(user) {`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/grants", run: "TestWhoIsNotLetInAnyMoreLosesTheGrantAtRefresh",
+	},
+	{
+		name: "outage-ends-grants",
+		rule: "a store that is away makes no grant invalid: the client would sign its user out",
+		file: "gateway/internal/grants/service.go",
+		old: `return err
+	}
+	return oauth.Unavailable(err)`,
+		new: `return err
+	}
+	return oauth.InvalidGrant("the grant has ended").Because(err)`,
+		pkg: "gateway/internal/grants", run: "TestWithoutTheStoreNothingIsRefreshedOrRefused",
+	},
+	{
+		name: "revoked-by-others",
+		rule: "a client revokes its own tokens alone (RFC 7009 section 2.1)",
+		file: "gateway/internal/grants/revoke.go",
+		old:  `if g.ClientID != clientID {`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/grants", run: "TestNobodyRevokesAnothersToken",
+	},
+	{
+		name: "revoked-in-part",
+		rule: "a revoked refresh token takes its access tokens along (RFC 7009 section 2.1)",
+		file: "gateway/internal/grants/revoke.go",
+		old: `if kind == tokens.Refresh {
+			return records.Remove, nil`,
+		new: `if kind == tokens.Refresh {
+			g.Newest, g.Rotations = heldToken{}, nil
+			return records.Write, nil`,
+		pkg: "gateway/internal/grants", run: "TestRevokingARefreshTokenEndsItsGrant",
+	},
+}
