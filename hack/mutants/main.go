@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func main() {
@@ -53,7 +55,7 @@ func start(ctx context.Context, run string, list bool, parallel int) error {
 		}
 		return nil
 	}
-	if err := passUnmutated(ctx, ".", chosen); err != nil {
+	if err := passUnmutated(ctx, ".", chosen, parallel); err != nil {
 		return err
 	}
 	return try(ctx, os.Stdout, ".", chosen, parallel)
@@ -61,23 +63,28 @@ func start(ctx context.Context, run string, list bool, parallel int) error {
 
 // passUnmutated insists that the tests pass on the tree as it is: one that fails
 // anyway notices nothing.
-func passUnmutated(ctx context.Context, root string, chosen []mutant) error {
+func passUnmutated(ctx context.Context, root string, chosen []mutant, parallel int) error {
 	runs := map[string][]string{}
 	for _, m := range chosen {
 		if !slices.Contains(runs[m.pkg], m.run) {
 			runs[m.pkg] = append(runs[m.pkg], m.run)
 		}
 	}
+	var group errgroup.Group
+	group.SetLimit(parallel)
 	for pkg, run := range runs {
-		o, err := goTest(ctx, root, "-run="+strings.Join(run, "|"), "./"+pkg)
-		if err != nil {
-			return err
-		}
-		if o.unbuilt != "" || o.crashed != "" || len(o.failed) > 0 {
-			return fmt.Errorf("without a mutant the tests of %s do not pass:\n%s", pkg, o.said)
-		}
+		group.Go(func() error {
+			o, err := goTest(ctx, root, "-run="+strings.Join(run, "|"), "./"+pkg)
+			if err != nil {
+				return err
+			}
+			if o.unbuilt != "" || o.crashed != "" || len(o.failed) > 0 {
+				return fmt.Errorf("without a mutant the tests of %s do not pass:\n%s", pkg, o.said)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // try tries all mutants, and writes a line for each, in their order. The error
@@ -132,8 +139,8 @@ func width(of []mutant) int {
 	return n
 }
 
-// try returns which tests notice that the rule is off, or why it cannot be said
-// that any does.
+// try returns which test was the first to notice that the rule is off, or why it
+// cannot be said that any does.
 func (m mutant) try(ctx context.Context, root string) (by string, err error) {
 	dir, err := os.MkdirTemp("", "mutant")
 	if err != nil {
@@ -144,7 +151,7 @@ func (m mutant) try(ctx context.Context, root string) (by string, err error) {
 	if err != nil {
 		return "", err
 	}
-	o, err := goTest(ctx, root, "-count=1", "-overlay="+overlay, "-run="+m.run, "./"+m.pkg)
+	o, err := goTest(ctx, root, "-count=1", "-failfast", "-overlay="+overlay, "-run="+m.run, "./"+m.pkg)
 	switch {
 	case err != nil:
 		return "", err
@@ -156,8 +163,6 @@ func (m mutant) try(ctx context.Context, root string) (by string, err error) {
 		return "", fmt.Errorf("%s has no test %s: mend the mutant", m.pkg, m.run)
 	case len(o.failed) == 0:
 		return "", fmt.Errorf("%s of %s passes without this rule: %s", m.run, m.pkg, m.rule)
-	case len(o.failed) > 1:
-		return fmt.Sprintf("%s, and %d more", o.failed[0], len(o.failed)-1), nil
 	}
 	return o.failed[0], nil
 }
