@@ -77,4 +77,12 @@ var clientMutants = []mutant{
 		new:  `+s.room.arriving <= s.room.limit || true {`,
 		pkg:  "gateway/internal/clients", run: "TestTheOldestUnusedClientMakesRoom",
 	},
+	{
+		name: "secret-of-public-client",
+		rule: "a client without a secret does not come with one",
+		file: "gateway/internal/clients/authenticate.go",
+		old:  `if cred.secret != "" {`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/clients", run: "TestHowClientsAuthenticate",
+	},
 }

@@ -133,4 +133,20 @@ var documentMutants = []mutant{
 		new:  `if false && errors.Is(err, documents.ErrNoSuchKey) {`,
 		pkg:  "gateway/internal/clients", run: "TestPublishedKeys",
 	},
+	{
+		name: "document-with-fragment",
+		rule: "one document is not any number of clients by their fragments",
+		file: "gateway/internal/documents/document.go",
+		old:  `case u.User != nil || strings.ContainsAny(s, "?#"):`,
+		new:  `case u.User != nil || strings.ContainsAny(s, "?"):`,
+		pkg:  "gateway/internal/documents", run: "TestWhatCanBeAClientID",
+	},
+	{
+		name: "alg-none",
+		rule: "no assertion is unsigned, and the metadata offers it to nobody",
+		file: "gateway/internal/assertion/keys.go",
+		old:  `jose.RS256, jose.PS256, jose.ES256, jose.ES384, jose.EdDSA}`,
+		new:  `jose.RS256, jose.PS256, jose.ES256, jose.ES384, jose.EdDSA, "none"}`,
+		pkg:  "gateway", run: "TestMetadata",
+	},
 }

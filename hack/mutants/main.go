@@ -66,8 +66,8 @@ func start(ctx context.Context, run string, list bool, parallel int) error {
 func passUnmutated(ctx context.Context, root string, chosen []mutant, parallel int) error {
 	runs := map[string][]string{}
 	for _, m := range chosen {
-		if !slices.Contains(runs[m.pkg], m.run) {
-			runs[m.pkg] = append(runs[m.pkg], m.run)
+		if run := m.pattern(); !slices.Contains(runs[m.pkg], run) {
+			runs[m.pkg] = append(runs[m.pkg], run)
 		}
 	}
 	var group errgroup.Group
@@ -151,7 +151,7 @@ func (m mutant) try(ctx context.Context, root string) (by string, err error) {
 	if err != nil {
 		return "", err
 	}
-	o, err := goTest(ctx, root, "-count=1", "-failfast", "-overlay="+overlay, "-run="+m.run, "./"+m.pkg)
+	o, err := goTest(ctx, root, "-count=1", "-failfast", "-overlay="+overlay, "-run="+m.pattern(), "./"+m.pkg)
 	switch {
 	case err != nil:
 		return "", err

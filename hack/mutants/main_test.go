@@ -137,10 +137,11 @@ func TestTheTableAndItsEnd(t *testing.T) {
 		t.Error(err)
 	}
 	broken := filepath.Join(root, "door", "broken_test.go")
-	if err := os.WriteFile(broken, []byte("package door\n\nimport \"testing\"\n\nfunc TestNothingElse(t *testing.T) { t.Error(1) }\n"), 0o600); err != nil {
+	if err := os.WriteFile(broken, []byte("package door\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Error(1) }\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := passUnmutated(t.Context(), root, []mutant{bad}, 1); err == nil || !strings.Contains(err.Error(), "TestNothingElse") {
+	bad.run = "TestBroken"
+	if err := passUnmutated(t.Context(), root, []mutant{bad}, 1); err == nil || !strings.Contains(err.Error(), "TestBroken") {
 		t.Errorf("with a test that fails anyway: %v", err)
 	}
 }

@@ -18,8 +18,9 @@ type mutant struct {
 	// file is edited: old, which stands in it once, becomes new. Paths are those
 	// of the repository.
 	file, old, new string
-	// pkg is the package whose tests notice, and run which, as go test's -run has
-	// it. The fewer and the smaller, the sooner a mutant is done: tests of the
+	// pkg is the package whose tests notice, and run which: tests of these whole
+	// names, with subtests after slashes as go test's -run has them, and | between
+	// several. The fewer and the smaller, the sooner a mutant is done: tests of the
 	// whole gateway are for what only they can see. Not a property test, which
 	// writes the case that it failed at into the tree.
 	pkg, run string
@@ -30,8 +31,21 @@ type mutant struct {
 func mutants() []mutant {
 	return slices.Concat(
 		oauthMutants, registerMutants, clientMutants, documentMutants, authorizeMutants, consentMutants, upstreamMutants,
-		codeMutants, refreshMutants, accessMutants, storeMutants, kubernetesMutants, routeMutants, backendMutants,
+		codeMutants, refreshMutants, accessMutants, storeMutants, storesMutants, routeMutants, backendMutants,
 	)
+}
+
+// pattern is what -run must be.
+func (m mutant) pattern() string {
+	var tests []string
+	for run := range strings.SplitSeq(m.run, "|") {
+		name, inner, found := strings.Cut(run, "/")
+		if found {
+			inner = "/" + inner
+		}
+		tests = append(tests, "^"+name+"$"+inner)
+	}
+	return strings.Join(tests, "|")
 }
 
 // edited returns the file of the tree at root with the rule switched off.

@@ -138,4 +138,28 @@ var oauthMutants = []mutant{
 		new:  `return values[0], true`,
 		pkg:  "gateway/internal/cors", run: "TestOrigins",
 	},
+	{
+		name: "redirect-fragment",
+		rule: "a redirect URI has no fragment (RFC 6749 section 3.1.2)",
+		file: "gateway/internal/oauth/redirect.go",
+		old:  `if strings.Contains(s, "#") {`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/oauth", run: "TestWhichRedirectURIsMayBeRegistered",
+	},
+	{
+		name: "log-injection",
+		rule: "whatever a stranger is called, an event stays one line that a terminal shows as it is",
+		file: "gateway/internal/audit/audit.go",
+		old:  `slog.StringValue(plain(f.Value.String()))`,
+		new:  `slog.StringValue(f.Value.String())`,
+		pkg:  "gateway/internal/audit", run: "FuzzRecord",
+	},
+	{
+		name: "log-flooded",
+		rule: "a line of the log holds only so much of what a stranger says",
+		file: "gateway/internal/audit/audit.go",
+		old:  `if len(s) > limit {`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/audit", run: "FuzzRecord",
+	},
 }

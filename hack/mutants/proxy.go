@@ -109,4 +109,14 @@ var routeMutants = []mutant{
 		new:  `if r.Method != method && r.Method != http.MethodOptions {`,
 		pkg:  "gateway", run: "TestNoScriptMayUseThePages",
 	},
+	{
+		name: "route-from-any-origin",
+		rule: "a page of an origin that was not let in does not reach a route",
+		file: "gateway/internal/proxy/handler.go",
+		old: `origin, ok := h.Origins().Allow(r)
+	if !ok {`,
+		new: `origin, ok := h.Origins().Allow(r)
+	if false && !ok {`,
+		pkg: "gateway", run: "TestAttackDNSRebinding",
+	},
 }

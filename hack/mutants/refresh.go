@@ -121,4 +121,30 @@ var refreshMutants = []mutant{
 			return records.Write, nil`,
 		pkg: "gateway/internal/grants", run: "TestRevokingARefreshTokenEndsItsGrant",
 	},
+	{
+		name: "revoked-refresh-token",
+		rule: "a refresh token that was revoked is dead, and its grant",
+		file: "gateway/internal/grants/revoke.go",
+		old: `if kind == tokens.Refresh {
+			return records.Remove, nil`,
+		new: `if kind == tokens.Refresh {
+			return records.Keep, nil`,
+		pkg: "gateway/internal/grants", run: "TestRevokingARefreshTokenEndsItsGrant",
+	},
+	{
+		name: "revoked-access-token",
+		rule: "an access token that was revoked is dead",
+		file: "gateway/internal/grants/revoke.go",
+		old:  `g.Access = append(g.Access[:i], g.Access[i+1:]...)`,
+		new:  ``,
+		pkg:  "gateway/internal/grants", run: "TestRevokingAnAccessTokenEndsItAlone",
+	},
+	{
+		name: "equal-subjects",
+		rule: "a user is issuer and subject: the same subject elsewhere is somebody else",
+		file: "gateway/internal/grants/grant.go",
+		old:  `g.ClientID + "\x00" + g.Issuer + "\x00" + g.Subject`,
+		new:  `g.ClientID + "\x00" + g.Subject`,
+		pkg:  "gateway", run: "TestAttackEqualSubjects",
+	},
 }

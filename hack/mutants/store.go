@@ -156,4 +156,49 @@ var storeMutants = []mutant{
 		new:  `ok && !now.Before(expires.Add(-time.Hour)) {`,
 		pkg:  "gateway/internal/store/memory", run: "TestConformance",
 	},
+	{
+		name: "compromised-key",
+		rule: "what is under a key that was dropped has ended",
+		file: "gateway/internal/keys/ring.go",
+		old: `r.set.Store(next)
+	return nil`,
+		new: `for _, k := range now.keys {
+		next.byID[k.ID] = k
+	}
+	r.set.Store(next)
+	return nil`,
+		pkg: "gateway", run: "TestWhatIsUnderADroppedKeyHasEnded",
+	},
+	{
+		name: "dropped-key-on-its-way",
+		rule: "a key that was dropped is not waited for",
+		file: "gateway/internal/keys/ring.go",
+		old:  `case s.dropped[id]:`,
+		new:  `case false:`,
+		pkg:  "gateway/internal/keys", run: "TestWhichKeysAreOnTheirWay",
+	},
+	{
+		name: "key-on-its-way-unknown",
+		rule: "nothing is refused for a key that another replica had first",
+		file: "gateway/internal/keys/ring.go",
+		old:  `case id > 0 && after <= ahead:`,
+		new:  `case false:`,
+		pkg:  "gateway/internal/keys", run: "TestWhichKeysAreOnTheirWay",
+	},
+	{
+		name: "another-key-under-the-id",
+		rule: "a key does not become another: all would be signed out",
+		file: "gateway/internal/keys/ring.go",
+		old:  `if other := next.byID[k.ID]; other != nil && !`,
+		new:  `if other := next.byID[k.ID]; false && !`,
+		pkg:  "gateway/internal/keys", run: "TestKeysAreReplacedByThoseThatContinueThem",
+	},
+	{
+		name: "record-of-another-id",
+		rule: "a record does not open as another",
+		file: "gateway/internal/records/seal.go",
+		old:  `b = append(b, id[:]...)`,
+		new:  ``,
+		pkg:  "gateway/internal/records", run: "TestARecordOpensOnlyAsWhatItWasSealedAs",
+	},
 }

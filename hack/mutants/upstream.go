@@ -140,4 +140,20 @@ var upstreamMutants = []mutant{
 		new:  `false && (s.StatusCode >=`,
 		pkg:  "gateway", run: "TestUpstreamsThatAreBroken",
 	},
+	{
+		name: "id-token-unsigned",
+		rule: "an id token is signed with a key of its issuer",
+		file: "gateway/internal/upstream/keys.go",
+		old:  `return jws.Verify(&key)`,
+		new:  `return jws.UnsafePayloadWithoutVerification(), nil`,
+		pkg:  "gateway", run: "TestAttackIDTokenAlgorithms",
+	},
+	{
+		name: "id-token-of-another-issuer",
+		rule: "an id token is of an issuer that the upstream stands for",
+		file: "gateway/internal/upstream/oidc.go",
+		old:  `if !u.Serves(who.Issuer) {`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/upstream", run: "TestEntra|TestGoogle",
+	},
 }

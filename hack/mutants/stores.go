@@ -1,7 +1,7 @@
 package main
 
-// The store in Kubernetes. Its tests start an API server.
-var kubernetesMutants = []mutant{
+// The stores that are elsewhere. Their tests start an API server, or an etcd.
+var storesMutants = []mutant{
 	{
 		name: "patch-without-test",
 		rule: "a patch tests each value that it replaces",
@@ -27,5 +27,13 @@ var kubernetesMutants = []mutant{
 		old:  "Reason  string `json:\"reason\"`",
 		new:  "Reason string `json:\"message\"`",
 		pkg:  "gateway/internal/store/kubernetes", run: "TestAValidationErrorIsNotQuoted",
+	},
+	{
+		name: "etcd-without-compare",
+		rule: "a transaction compares the value that it replaces",
+		file: "gateway/internal/store/etcd/write.go",
+		old:  `s.client.Txn(ctx).If(compare).Then(op)`,
+		new:  `s.client.Txn(ctx).If().Then(op)`,
+		pkg:  "gateway/internal/store/etcd", run: "TestConformance/of_racing",
 	},
 }
