@@ -28,7 +28,7 @@ var authorizeMutants = []mutant{
 		file: "gateway/internal/authorize/authorize.go",
 		old:  `if p.Get("code_challenge_method") != "S256" {`,
 		new:  `if m := p.Get("code_challenge_method"); m != "S256" && m != "plain" {`,
-		pkg:  "gateway", run: "TestBadAuthorizationRequests",
+		pkg:  "gateway", run: "TestAttackPKCEDowngrade",
 	},
 	{
 		name: "pkce-without-method",
@@ -36,7 +36,7 @@ var authorizeMutants = []mutant{
 		file: "gateway/internal/authorize/authorize.go",
 		old:  `if p.Get("code_challenge_method") != "S256" {`,
 		new:  `if m := p.Get("code_challenge_method"); m != "S256" && m != "" {`,
-		pkg:  "gateway", run: "TestBadAuthorizationRequests",
+		pkg:  "gateway", run: "TestAttackPKCEDowngrade",
 	},
 	{
 		name: "pkce-optional",
@@ -47,7 +47,7 @@ var authorizeMutants = []mutant{
 		return nil
 	}
 	challenge, e := p.Need("code_challenge")`,
-		pkg: "gateway", run: "TestBadAuthorizationRequests",
+		pkg: "gateway", run: "TestAttackPKCEDowngrade",
 	},
 	{
 		name: "implicit-grant",
