@@ -193,12 +193,4 @@ var storeMutants = []mutant{
 		new:  `if other := next.byID[k.ID]; false && !`,
 		pkg:  "gateway/internal/keys", run: "TestKeysAreReplacedByThoseThatContinueThem",
 	},
-	{
-		name: "record-of-another-id",
-		rule: "a record does not open as another",
-		file: "gateway/internal/records/seal.go",
-		old:  `b = append(b, id[:]...)`,
-		new:  ``,
-		pkg:  "gateway/internal/records", run: "TestARecordOpensOnlyAsWhatItWasSealedAs",
-	},
 }
