@@ -62,10 +62,10 @@ var accessMutants = []mutant{
 		name: "outage-refuses-tokens",
 		rule: "a store that is away makes no token invalid",
 		file: "gateway/internal/grants/check.go",
-		old: `return s.identity(copied, p), nil
+		old: `return s.identity(copied, p, s.client(copied)), nil
 	}
 	return identity.Identity{}, oauth.Unavailable(err)`,
-		new: `return s.identity(copied, p), nil
+		new: `return s.identity(copied, p, s.client(copied)), nil
 	}
 	return identity.Identity{}, oauth.InvalidToken(err.Error())`,
 		pkg: "gateway/internal/grants", run: "TestAnOutageRefusesNobody",

@@ -14,12 +14,12 @@ var authorizeMutants = []mutant{
 		name: "open-redirector",
 		rule: "an error goes to a redirect URI only once that is known to be the client's",
 		file: "gateway/internal/authorize/authorize.go",
-		old:  `redirectURI, e := chooseRedirectURI(c, p, r.URL.Query())`,
+		old:  `redirectURI, e := h.chooseRedirectURI(c, p, r.URL.Query())`,
 		new: `if _, e := p.Need("response_type"); e != nil {
 		h.redirectError(w, r, request{ClientID: clientID, RedirectURI: p.Get("redirect_uri")}, e)
 		return
 	}
-	redirectURI, e := chooseRedirectURI(c, p, r.URL.Query())`,
+	redirectURI, e := h.chooseRedirectURI(c, p, r.URL.Query())`,
 		pkg: "gateway", run: "TestBadAuthorizationRequests",
 	},
 	{
@@ -60,9 +60,9 @@ var authorizeMutants = []mutant{
 	{
 		name: "foreign-resource",
 		rule: "a client asks for a resource of this server (RFC 8707 section 2)",
-		file: "gateway/internal/authorize/authorize.go",
-		old:  `return Resource{}, oauth.InvalidTarget("resource must be one URL of this server")`,
-		new:  `return h.Resources[0], nil`,
+		file: "gateway/internal/oauth/resource.go",
+		old:  `return "", InvalidTarget("resource must be one URL of this server")`,
+		new:  `return resources[0], nil`,
 		pkg:  "gateway", run: "TestBadAuthorizationRequests",
 	},
 	{

@@ -81,8 +81,8 @@ var clientMutants = []mutant{
 		name: "secret-of-public-client",
 		rule: "a client without a secret does not come with one",
 		file: "gateway/internal/clients/authenticate.go",
-		old:  `if cred.secret != "" {`,
-		new:  `if false {`,
+		old:  `case c.Public() && cred.secret != "":`,
+		new:  `case false:`,
 		pkg:  "gateway/internal/clients", run: "TestHowClientsAuthenticate",
 	},
 }

@@ -86,7 +86,7 @@ var codeMutants = []mutant{
 		name: "grants-without-number",
 		rule: "a user keeps at most so many grants with one client",
 		file: "gateway/internal/grants/redeem.go",
-		old:  `for len(others) >= MaxPerUser {`,
+		old:  `for len(others) >= limit {`,
 		new:  `for false {`,
 		pkg:  "gateway/internal/grants", run: "TestAUserKeepsTwentyGrantsWithAClient",
 	},
