@@ -50,6 +50,8 @@ type node interface {
 	// load builds the image of a command, and gives it to the node. The tag says
 	// what is in it, so that a change of the program is a change of the image.
 	load(ctx context.Context, command string) (tag string, err error)
+	// loadBinary gives the node an image that is a static program alone.
+	loadBinary(ctx context.Context, path, image string) error
 	// component stops or starts a program of the control plane.
 	component(ctx context.Context, action, name string) error
 }
@@ -240,6 +242,11 @@ func (m *modules) load(ctx context.Context, command string) (string, error) {
 	args := append([]string{lines[0], repositoryOf(command) + ":" + tag}, lines[1:]...)
 	_, err = m.run(ctx, m.env(), "hack/cluster/load-image.sh", args...)
 	return tag, err
+}
+
+func (m *modules) loadBinary(ctx context.Context, path, image string) error {
+	_, err := m.run(ctx, m.env(), "hack/cluster/load-image.sh", path, image)
+	return err
 }
 
 func (m *modules) component(ctx context.Context, action, name string) error {

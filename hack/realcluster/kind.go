@@ -89,6 +89,31 @@ func (k *kind) load(ctx context.Context, command string) (string, error) {
 	return tag, err
 }
 
+func (k *kind) loadBinary(ctx context.Context, path, image string) error {
+	dir, err := os.MkdirTemp("", "vestibule-image-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a directory too many does no harm
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, binary, 0o755); err != nil {
+		return err
+	}
+	dockerfile := "FROM scratch\nCOPY program /program\nENTRYPOINT [\"/program\"]\n"
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o600); err != nil {
+		return err
+	}
+	if _, err := k.run(ctx, nil, "docker", "build", "--quiet", "--tag", image, dir); err != nil {
+		return err
+	}
+	_, err = k.run(ctx, nil, "kind", "load", "docker-image", image, "--name", k.name())
+	return err
+}
+
 // component takes the manifest of a static pod away from the kubelet, or gives it back.
 func (k *kind) component(ctx context.Context, action, name string) error {
 	const manifests, aside = "/etc/kubernetes/manifests/", "/root/"
