@@ -25,14 +25,19 @@ func split3(s string) [3]string {
 // refreshes its tokens now and then. A request that gets no answer, or 502 or
 // 503, is sent again, as MCP clients and OAuth allow; anything else is a failure.
 type load struct {
+	ctx     context.Context // done when it is to end
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 	calls   atomic.Int64
+	logins  atomic.Int64
 	retries atomic.Int64
 	// strict makes a 503 a failure too.
 	strict atomic.Bool
+	// patience is how many seconds long a request is sent again.
+	patience atomic.Int64
 
 	mu       sync.Mutex
+	longest  time.Duration // until a request was answered
 	failures []string
 }
 
@@ -40,18 +45,19 @@ type load struct {
 func work(t *testing.T, s *realcluster.Server, clients int, refresh bool) *load {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	l := &load{stop: stop}
+	l := &load{ctx: ctx, stop: stop}
+	l.patience.Store(20)
 	t.Cleanup(stop)
 	for range clients {
 		c := connect(t, s)
-		l.done.Go(func() { l.run(ctx, c, refresh) })
+		l.done.Go(func() { l.run(c, refresh) })
 	}
 	return l
 }
 
-func (l *load) run(ctx context.Context, c *mcpclient.Client, refresh bool) {
-	for n := 1; ctx.Err() == nil; n++ {
-		l.try(ctx, "a call", func(ctx context.Context) error {
+func (l *load) run(c *mcpclient.Client, refresh bool) {
+	for n := 1; l.ctx.Err() == nil; n++ {
+		l.try("a call", func(ctx context.Context) error {
 			status, err := c.Status(ctx)
 			if err != nil {
 				return err
@@ -63,24 +69,51 @@ func (l *load) run(ctx context.Context, c *mcpclient.Client, refresh bool) {
 			return nil
 		})
 		if refresh && n%20 == 0 {
-			l.try(ctx, "a refresh", c.Refresh)
+			l.try("a refresh", c.Refresh)
 		}
 		time.Sleep(20 * time.Millisecond) // a busy client, not a flood
 	}
 }
 
-// try sends a request until it is answered, for at most 20 seconds.
-func (l *load) try(ctx context.Context, what string, send func(context.Context) error) {
-	deadline := time.Now().Add(20 * time.Second)
+// logIn has somebody log in with a new client, every two seconds.
+func (l *load) logIn(s *realcluster.Server) {
+	l.done.Go(func() {
+		for l.ctx.Err() == nil {
+			l.try("a login", func(ctx context.Context) error {
+				c, err := s.Client("alice", nil)
+				if err != nil {
+					return err
+				}
+				if err := c.Connect(ctx); err != nil {
+					return err
+				}
+				l.logins.Add(1)
+				return c.Session.Close()
+			})
+			select {
+			case <-l.ctx.Done():
+			case <-time.After(2 * time.Second):
+			}
+		}
+	})
+}
+
+// try sends a request until it is answered, or patience is at an end.
+func (l *load) try(what string, send func(context.Context) error) {
+	begun := time.Now()
 	for {
-		attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		attempt, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), 10*time.Second)
 		err := send(attempt)
 		cancel()
+		took := time.Since(begun)
 		if err == nil {
+			l.mu.Lock()
+			l.longest = max(l.longest, took)
+			l.mu.Unlock()
 			return
 		}
-		if final(err) || l.strict.Load() && strings.Contains(err.Error(), "status 503") || time.Now().After(deadline) {
-			if ctx.Err() == nil {
+		if final(err) || l.strict.Load() && strings.Contains(err.Error(), "status 503") || took > time.Duration(l.patience.Load())*time.Second {
+			if l.ctx.Err() == nil {
 				l.mu.Lock()
 				l.failures = append(l.failures, what+": "+err.Error())
 				l.mu.Unlock()
@@ -108,12 +141,12 @@ func (l *load) end(t *testing.T) {
 	t.Helper()
 	l.stop()
 	l.done.Wait()
-	t.Logf("%d calls, %d sent again", l.calls.Load(), l.retries.Load())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.Logf("%d calls, %d logins, %d requests sent again, the longest wait %.1f s", l.calls.Load(), l.logins.Load(), l.retries.Load(), l.longest.Seconds())
 	if l.calls.Load() == 0 {
 		t.Error("no call succeeded")
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if len(l.failures) > 0 {
 		t.Errorf("%d requests were lost, the first: %s", len(l.failures), l.failures[0])
 	}

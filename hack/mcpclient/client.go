@@ -147,6 +147,27 @@ func (c *Client) Refresh(ctx context.Context) error {
 	return nil
 }
 
+// Authorize goes through consent and login again, with the registration that there
+// is, and takes the new tokens.
+func (c *Client) Authorize(ctx context.Context) error {
+	verifier, resource := oauth2.GenerateVerifier(), oauth2.SetAuthURLParam("resource", c.Endpoint)
+	answer, err := c.Person.Login(c.Config.AuthCodeURL("again", oauth2.S256ChallengeOption(verifier), resource))
+	if err != nil {
+		return err
+	}
+	if answer.Get("error") != "" {
+		return fmt.Errorf("the client is told %s: %s", answer.Get("error"), answer.Get("error_description"))
+	}
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, c.HTTP)
+	token, err := c.Config.Exchange(ctx, answer.Get("code"), oauth2.VerifierOption(verifier), resource)
+	if err != nil {
+		return fmt.Errorf("redeeming the code: %w", err)
+	}
+	c.Token = token
+	c.took("logged in again")
+	return nil
+}
+
 // Revoke ends the grant.
 func (c *Client) Revoke(ctx context.Context) error {
 	endpoint := strings.TrimSuffix(c.Config.Endpoint.TokenURL, "/token") + "/revoke"

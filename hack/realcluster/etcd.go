@@ -10,10 +10,12 @@ import (
 	"crypto/x509/pkix"
 	_ "embed"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -59,6 +61,22 @@ func (c *Cluster) DeployEtcd(ctx context.Context, e *Etcd) error {
 	}
 	_, err = c.Kubectl(ctx, "", "rollout", "status", "-n", e.Namespace, "statefulset/etcd", "--timeout=120s")
 	return err
+}
+
+// KillEtcdLeader takes the member away that leads, for good.
+func (c *Cluster) KillEtcdLeader(ctx context.Context, e *Etcd) error {
+	for n := range 3 {
+		pod := fmt.Sprintf("etcd-%d", n)
+		metrics, err := c.Kubectl(ctx, "", "get", "--raw", "/api/v1/namespaces/"+e.Namespace+"/pods/"+pod+":2381/proxy/metrics")
+		if err != nil {
+			return err
+		}
+		if strings.Contains(metrics, "\netcd_server_is_leader 1\n") {
+			_, err = c.Kubectl(ctx, "", "delete", "pod", "-n", e.Namespace, pod, "--force", "--grace-period=0")
+			return err
+		}
+	}
+	return errors.New("no member of the etcd leads")
 }
 
 const etcdClientManifests = `
