@@ -247,7 +247,9 @@ func TestTheStoreIsChanged(t *testing.T) {
 	})
 	w.pass(r)
 	// Too early, here too.
-	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Bindings.OAuthKV.MigrateFrom, s.Spec.Bindings.OAuthKV.Etcd = "", nil })
+	w.change(func(s *v1alpha1.MCPServer) {
+		s.Spec.Bindings.OAuthKV.MigrateFrom, s.Spec.Bindings.OAuthKV.Etcd = "", nil
+	})
 	w.pass(r)
 	w.wants(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonMigrationUnfinished)
 	w.change(func(s *v1alpha1.MCPServer) {

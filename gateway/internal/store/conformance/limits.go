@@ -126,7 +126,7 @@ func fullTakesNoMore(t *testing.T, f Fixture) {
 	// What records grow to is beyond that, and a note about the store still finds room.
 	grown := expiring(farOff(), 2, part/3+2*store.Room)
 	r.swap(store.Client, first, value, grown)
-	note := append(expiring(farOff(), 0, 0)[:store.HeaderLen], "a note"...)
+	note := append(store.AppendHeader(nil, farOff()), "a note"...)
 	id := store.NewID(first.Part())
 	r.swap(store.Client, id, nil, note)
 	r.swap(store.Client, id, note, nil)

@@ -86,10 +86,10 @@ func fill(t *testing.T, s store.Store, n int) map[key][]byte {
 	for i := range n {
 		k := key{store.Kinds[i%2], store.NewID(uint16(i % 16))}
 		value := newValue(time.Hour)
-		switch {
-		case i%10 == 7:
+		switch i % 10 {
+		case 7:
 			value = newValue(-time.Hour)
-		case i%10 == 8:
+		case 8:
 			value = []byte{99, byte(i)} // of a later version, which says nothing of expiry
 			fallthrough
 		default:
