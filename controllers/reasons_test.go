@@ -179,6 +179,12 @@ var situations = []situation{
 	ofStore(v1alpha1.ReasonStoreObjectAbsent),
 	ofStore(v1alpha1.ReasonStoreUnreachable),
 	ofStore(v1alpha1.ReasonStoreUnwritable),
+	{conditionType: v1alpha1.ConditionOAuthKVBound, status: isFalse, reason: v1alpha1.ReasonStoreIncomplete, says: "moved to another",
+		after: func(w *world) { // who refuses its store is never ready
+			w.reports(w.pods(func(*corev1.Pod) {}), func(_ int, r *config.Report) {
+				r.Store = config.Check{Status: "False", Reason: config.ReasonStoreIncomplete, Message: "moved to another"}
+			})
+		}},
 	ofStore(v1alpha1.ReasonKeysMismatch),
 	ofStore(v1alpha1.ReasonKeysInvalid),
 	{conditionType: v1alpha1.ConditionOAuthKVBound, status: isFalse, reason: v1alpha1.ReasonCheckFailed, says: "tried it (BrandNew)",
