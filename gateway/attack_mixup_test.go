@@ -73,6 +73,13 @@ func TestAttackEqualSubjects(t *testing.T) {
 	s.IdP.LoginAs("alice", map[string]any{"sub": "583231", "email": "octocat@example.com"})
 	s.other.LoginAs("alice", map[string]any{"sub": "583231", "email": "octocat@example.com"})
 	first := s.login(t, client, "corp")
+	s.Backend.Respond(startsSessions)
+	session := call(t, s.Server, "POST", "/mcp", first.Access, nil).Header.Get(sessionID)
+	if second := s.login(t, client, "other"); session != "" {
+		isGatewayError(t, call(t, s.Server, "POST", "/mcp", second.Access, http.Header{sessionID: {session}}), http.StatusNotFound)
+	} else {
+		t.Error("there is no session")
+	}
 	for range 20 { // as many as one user may have
 		s.login(t, client, "other")
 		s.login(t, client, "github")

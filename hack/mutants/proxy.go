@@ -119,4 +119,12 @@ var routeMutants = []mutant{
 	if false && !ok {`,
 		pkg: "gateway", run: "TestAttackDNSRebinding",
 	},
+	{
+		name: "equal-subjects",
+		rule: "a user is issuer and subject: the same subject elsewhere is somebody else",
+		file: "gateway/internal/proxy/session.go",
+		old:  ` || s.Issuer != c.who.Issuer`,
+		new:  ``,
+		pkg:  "gateway", run: "TestAttackEqualSubjects",
+	},
 }

@@ -182,7 +182,7 @@ var storeMutants = []mutant{
 		rule: "nothing is refused for a key that another replica had first",
 		file: "gateway/internal/keys/ring.go",
 		old:  `case id > 0 && after <= ahead:`,
-		new:  `case false:`,
+		new:  `case id > 0 && after < 0:`,
 		pkg:  "gateway/internal/keys", run: "TestWhichKeysAreOnTheirWay",
 	},
 	{

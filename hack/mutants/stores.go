@@ -33,7 +33,7 @@ var storesMutants = []mutant{
 		rule: "a transaction compares the value that it replaces",
 		file: "gateway/internal/store/etcd/write.go",
 		old:  `s.client.Txn(ctx).If(compare).Then(op)`,
-		new:  `s.client.Txn(ctx).If().Then(op)`,
+		new:  `s.client.Txn(ctx).If([]clientv3.Cmp{compare}[:0]...).Then(op)`,
 		pkg:  "gateway/internal/store/etcd", run: "TestConformance/of_racing",
 	},
 }
