@@ -36,4 +36,20 @@ var storesMutants = []mutant{
 		new:  `s.client.Txn(ctx).If([]clientv3.Cmp{compare}[:0]...).Then(op)`,
 		pkg:  "gateway/internal/store/etcd", run: "TestConformance/of_racing",
 	},
+	{
+		name: "half-moved-is-served",
+		rule: "a store that may not have every record is not served from",
+		file: "gateway/internal/store/migration/store.go",
+		old:  `return s.why`,
+		new:  `return nil`,
+		pkg:  "gateway/internal/store/migration", run: "TestLeftBeforeDone",
+	},
+	{
+		name: "two-copy-at-once",
+		rule: "one replica copies, and the others wait until its lease has lapsed",
+		file: "gateway/internal/store/migration/move.go",
+		old:  `if now.State == copying && time.Since(m.since) < m.lease {`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/store/migration", run: "TestACopierDies",
+	},
 }
