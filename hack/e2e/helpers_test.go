@@ -37,7 +37,7 @@ type load struct {
 	patience atomic.Int64
 
 	mu       sync.Mutex
-	longest  time.Duration // until a request was answered
+	waited   time.Duration // the longest until a request was answered
 	failures []string
 }
 
@@ -108,7 +108,7 @@ func (l *load) try(what string, send func(context.Context) error) {
 		took := time.Since(begun)
 		if err == nil {
 			l.mu.Lock()
-			l.longest = max(l.longest, took)
+			l.waited = max(l.waited, took)
 			l.mu.Unlock()
 			return
 		}
@@ -136,17 +136,27 @@ func final(err error) bool {
 	return false
 }
 
+// lap logs how long somebody had to wait since the last lap.
+func (l *load) lap(t *testing.T, what string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.Logf("%s: the longest wait was %.1f s", what, l.waited.Seconds())
+	l.waited = 0
+}
+
 // end stops the clients, and insists that they lost nothing.
 func (l *load) end(t *testing.T) {
 	t.Helper()
 	l.stop()
 	l.done.Wait()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t.Logf("%d calls, %d logins, %d requests sent again, the longest wait %.1f s", l.calls.Load(), l.logins.Load(), l.retries.Load(), l.longest.Seconds())
+	l.lap(t, "at the end")
+	t.Logf("%d calls, %d logins, %d requests sent again", l.calls.Load(), l.logins.Load(), l.retries.Load())
 	if l.calls.Load() == 0 {
 		t.Error("no call succeeded")
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if len(l.failures) > 0 {
 		t.Errorf("%d requests were lost, the first: %s", len(l.failures), l.failures[0])
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,7 +65,7 @@ func setUp(ctx context.Context) error {
 	if err := cluster.Up(ctx); err != nil {
 		return err
 	}
-	if err := cluster.Deploy(ctx); err != nil {
+	if err := errors.Join(cluster.Deploy(ctx), cluster.Plugin(ctx)); err != nil {
 		return err
 	}
 	if err := cluster.DeployLogin(ctx, login); err != nil {
@@ -91,6 +92,12 @@ func kubectl(t *testing.T, args ...string) string {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// gatewayPods are the pods of a server's gateways.
+func gatewayPods(t *testing.T, s *realcluster.Server) []string {
+	t.Helper()
+	return strings.Fields(kubectl(t, "get", "pods", "-n", s.Namespace, "-l", "app.kubernetes.io/name=vestibule-gateway", "-o", "name"))
 }
 
 // connect connects alice's client to a server.

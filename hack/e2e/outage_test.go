@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 func TestAGatewayPodGoesUnderLoad(t *testing.T) {
 	var pods []string
 	eventually(t, "there are the two pods of one rollout", func() bool {
-		pods = strings.Fields(kubectl(t, "get", "pods", "-n", "one", "-l", "app.kubernetes.io/name=vestibule-gateway", "-o", "name"))
+		pods = gatewayPods(t, one)
 		return len(pods) == 2
 	})
 	l := work(t, one, 6, true)
@@ -39,7 +40,7 @@ func TestTheGatewaysAreRolledUnderLoad(t *testing.T) {
 }
 
 func TestAPolicyChangesWithoutARollout(t *testing.T) {
-	pods := kubectl(t, "get", "pods", "-n", "two", "-l", "app.kubernetes.io/name=vestibule-gateway", "-o", "name")
+	pods := gatewayPods(t, two)
 	c := connect(t, two)
 	kubectl(t, "patch", "mcpserver", "weather", "-n", "two", "--type=merge", "-p",
 		`{"spec":{"access":{"rules":[{"name":"nobody","expression":"false"}]}}}`)
@@ -63,7 +64,7 @@ func TestAPolicyChangesWithoutARollout(t *testing.T) {
 		must(t, err)
 		return other.Connect(t.Context()) == nil
 	})
-	if now := kubectl(t, "get", "pods", "-n", "two", "-l", "app.kubernetes.io/name=vestibule-gateway", "-o", "name"); now != pods {
+	if now := gatewayPods(t, two); !slices.Equal(now, pods) {
 		t.Errorf("the gateways were rolled for a policy:\n%s\n%s", pods, now)
 	}
 }

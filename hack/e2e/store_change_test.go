@@ -27,6 +27,7 @@ func TestTheStoreIsChanged(t *testing.T) {
 	l.patience.Store(120) // while records are moved, no gateway answers
 	setStore(t, `{"type":"Etcd","migrateFrom":"Kubernetes","etcd":`+member+`}`, "Migrated")
 	signedIn(t, before)
+	l.lap(t, "moving to etcd")
 	l.patience.Store(20)
 
 	// Gateways start, too, where two of three members are.
@@ -37,10 +38,12 @@ func TestTheStoreIsChanged(t *testing.T) {
 	becomes(t, two, "Ready", "True", "")
 	before = append(before, connect(t, two))
 	signedIn(t, before)
+	l.lap(t, "losing a member, and rolling")
 
 	l.patience.Store(120)
 	setStore(t, `{"type":"Kubernetes","migrateFrom":"Etcd","kubernetes":{"minShards":16}}`, "Migrated")
 	signedIn(t, before)
+	l.lap(t, "moving back")
 	l.patience.Store(20)
 	setStore(t, `{"migrateFrom":null,"etcd":null}`, "Bound")
 	l.end(t)

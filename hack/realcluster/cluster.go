@@ -40,6 +40,7 @@ type Cluster struct {
 	root    string // of the repository
 	cache   string
 	kubectl string
+	plugins string // directory of kubectl's, if there is one
 	node    node
 }
 
@@ -135,11 +136,19 @@ func (c *Cluster) Start(ctx context.Context, component string) error {
 	return c.node.component(ctx, "start", component)
 }
 
+// Plugin builds Vestibule's plug-in, which Kubectl knows from then on.
+func (c *Cluster) Plugin(ctx context.Context) error {
+	c.plugins = filepath.Join(c.cache, "plugins")
+	_, err := c.run(ctx, nil, "go", "build", "-o", filepath.Join(c.plugins, "kubectl-vestibule"), "./cmd/kubectl-vestibule")
+	return err
+}
+
 // Kubectl runs kubectl, and returns what it prints.
 func (c *Cluster) Kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, c.kubectl, args...)
 	cmd.Dir = c.root
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "KUBECACHEDIR="+filepath.Join(c.cache, "kubectl"))
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "KUBECACHEDIR="+filepath.Join(c.cache, "kubectl"),
+		"PATH="+c.plugins+string(os.PathListSeparator)+os.Getenv("PATH"))
 	cmd.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
