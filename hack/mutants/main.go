@@ -73,18 +73,29 @@ func passUnmutated(ctx context.Context, root string, chosen []mutant, parallel i
 	var group errgroup.Group
 	group.SetLimit(parallel)
 	for pkg, run := range runs {
-		group.Go(func() error {
-			o, err := goTest(ctx, root, "-run="+strings.Join(run, "|"), "./"+pkg)
-			if err != nil {
-				return err
-			}
-			if o.unbuilt != "" || o.crashed != "" || len(o.failed) > 0 {
-				return fmt.Errorf("without a mutant the tests of %s do not pass:\n%s", pkg, o.said)
-			}
-			return nil
-		})
+		group.Go(func() error { return passes(ctx, root, pkg, strings.Join(run, "|")) })
 	}
 	return group.Wait()
+}
+
+func passes(ctx context.Context, root, pkg, run string) (err error) {
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	overlay, err := writeOverlay(root, dir, pkg, map[string]string{})
+	if err != nil {
+		return err
+	}
+	o, err := goTest(ctx, root, "-overlay="+overlay, "-run="+run, "./"+pkg)
+	if err != nil {
+		return err
+	}
+	if o.unbuilt != "" || o.crashed != "" || len(o.failed) > 0 {
+		return fmt.Errorf("without a mutant the tests of %s do not pass:\n%s%s", pkg, o.unbuilt, o.said)
+	}
+	return nil
 }
 
 // try tries all mutants, and writes a line for each, in their order. The error

@@ -1,49 +1,114 @@
 package main
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
+const repository = "../.."
+
 // A rule that moves takes its mutant along: this says so long before anybody
 // runs the mutants.
 func TestEveryMutantStillFits(t *testing.T) {
-	const root = "../.."
-	names := map[string]bool{}
+	names, tests := map[string]bool{}, map[string]map[string]bool{}
 	for _, m := range mutants() {
 		if names[m.name] || m.name == "" || m.rule == "" || m.old == m.new {
 			t.Errorf("%q needs a name of its own, a rule and an edit", m.name)
 		}
 		names[m.name] = true
-		if _, err := m.edited(root); err != nil {
+		if _, err := m.edited(repository); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
-		tests := testsOf(t, filepath.Join(root, m.pkg))
+		if tests[m.pkg] == nil {
+			tests[m.pkg] = testsOf(t, m.pkg)
+		}
 		for run := range strings.SplitSeq(m.run, "|") {
-			if test, _, _ := strings.Cut(run, "/"); !strings.Contains(tests, "func "+test+"(") {
+			if test, _, _ := strings.Cut(run, "/"); !tests[m.pkg][test] {
 				t.Errorf("%s: %s has no %s", m.name, m.pkg, test)
 			}
 		}
 	}
 }
 
-func testsOf(t *testing.T, dir string) string {
+// testFiles returns the test files of a package that are not left out.
+func testFiles(t *testing.T, pkg string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	files, err := filepath.Glob(filepath.Join(repository, pkg, "*_test.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all strings.Builder
-	for _, name := range files {
-		content, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
+	return slices.DeleteFunc(files, func(path string) bool { return slices.Contains(leftOut[pkg], filepath.Base(path)) })
+}
+
+// testsOf returns the names of a package's tests.
+func testsOf(t *testing.T, pkg string) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	for _, path := range testFiles(t, pkg) {
+		for name := range declared(parse(t, path)) {
+			names[name] = true
 		}
-		all.Write(content)
 	}
-	return all.String()
+	return names
+}
+
+func parse(t *testing.T, path string) *ast.File {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// declared returns the names of what a file declares for its package.
+func declared(f *ast.File) map[string]bool {
+	names := map[string]bool{}
+	for _, d := range f.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			if d.Recv == nil {
+				names[d.Name.Name] = true
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					names[spec.Name.Name] = true
+				case *ast.ValueSpec:
+					for _, name := range spec.Names {
+						names[name.Name] = true
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+// The files that are there do not need those that are left out.
+func TestWhatIsLeftOutIsNotMissed(t *testing.T) {
+	for pkg, names := range leftOut {
+		missing := map[string]bool{}
+		for _, name := range names {
+			maps.Copy(missing, declared(parse(t, filepath.Join(repository, pkg, name))))
+		}
+		for _, path := range testFiles(t, pkg) {
+			ast.Inspect(parse(t, path), func(n ast.Node) bool {
+				if id, ok := n.(*ast.Ident); ok && missing[id.Name] {
+					t.Errorf("%s needs %s, which is left out", path, id.Name)
+				}
+				return true
+			})
+		}
+	}
 }
 
 // tree is a module with one rule, kept by one test.
