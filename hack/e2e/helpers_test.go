@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,8 @@ type load struct {
 	patience atomic.Int64
 
 	mu       sync.Mutex
-	waited   time.Duration // the longest until a request was answered
+	waited   time.Duration  // the longest until a request was answered
+	why      map[string]int // requests were sent again
 	failures []string
 }
 
@@ -45,7 +47,7 @@ type load struct {
 func work(t *testing.T, s *realcluster.Server, clients int, refresh bool) *load {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	l := &load{ctx: ctx, stop: stop}
+	l := &load{ctx: ctx, stop: stop, why: map[string]int{}}
 	l.patience.Store(20)
 	t.Cleanup(stop)
 	for range clients {
@@ -58,21 +60,26 @@ func work(t *testing.T, s *realcluster.Server, clients int, refresh bool) *load 
 func (l *load) run(c *mcpclient.Client, refresh bool) {
 	for n := 1; l.ctx.Err() == nil; n++ {
 		l.try("a call", func(ctx context.Context) error {
-			status, err := c.Status(ctx)
-			if err != nil {
-				return err
+			err := call(ctx, c)
+			if err == nil {
+				l.calls.Add(1)
 			}
-			if status != 200 {
-				return fmt.Errorf("status %d", status)
-			}
-			l.calls.Add(1)
-			return nil
+			return err
 		})
 		if refresh && n%20 == 0 {
 			l.try("a refresh", c.Refresh)
 		}
 		time.Sleep(20 * time.Millisecond) // a busy client, not a flood
 	}
+}
+
+// call sends a request with a client's token, which must be let through.
+func call(ctx context.Context, c *mcpclient.Client) error {
+	status, err := c.Status(ctx)
+	if err == nil && status != http.StatusOK {
+		return fmt.Errorf("status %d", status)
+	}
+	return err
 }
 
 // logIn has somebody log in with a new client, every two seconds.
@@ -121,6 +128,10 @@ func (l *load) try(what string, send func(context.Context) error) {
 			return
 		}
 		l.retries.Add(1)
+		text := err.Error()
+		l.mu.Lock()
+		l.why[what+": "+strings.TrimSpace(text[strings.LastIndex(text, ": ")+1:])]++
+		l.mu.Unlock()
 		time.Sleep(100 * time.Millisecond)
 	}
 }
@@ -136,13 +147,14 @@ func final(err error) bool {
 	return false
 }
 
-// lap logs how long somebody had to wait since the last lap.
+// lap logs what the clients had to bear since the last lap.
 func (l *load) lap(t *testing.T, what string) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t.Logf("%s: the longest wait was %.1f s", what, l.waited.Seconds())
-	l.waited = 0
+	t.Logf("%s: %d calls and %d logins so far; the longest wait was %.1f s, sent again were %v",
+		what, l.calls.Load(), l.logins.Load(), l.waited.Seconds(), l.why)
+	l.waited, l.why = 0, map[string]int{}
 }
 
 // end stops the clients, and insists that they lost nothing.
@@ -151,7 +163,6 @@ func (l *load) end(t *testing.T) {
 	l.stop()
 	l.done.Wait()
 	l.lap(t, "at the end")
-	t.Logf("%d calls, %d logins, %d requests sent again", l.calls.Load(), l.logins.Load(), l.retries.Load())
 	if l.calls.Load() == 0 {
 		t.Error("no call succeeded")
 	}

@@ -3,9 +3,9 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"testing"
 
 	"vestibule.dev/vestibule/hack/mcpclient"
@@ -74,16 +74,17 @@ func setStore(t *testing.T, patch, reason string) {
 func signedIn(t *testing.T, clients []*mcpclient.Client) {
 	t.Helper()
 	for i, c := range clients {
-		eventually(t, "the server is reachable", func() bool {
-			status, err := c.Status(t.Context())
-			if err == nil && status == http.StatusUnauthorized {
-				t.Fatalf("client %d is signed out", i)
-			}
-			return err == nil && status == http.StatusOK
-		})
-		if err := c.Refresh(t.Context()); err != nil {
-			t.Errorf("client %d cannot refresh: %v", i, err)
+		again := func(what string, send func(context.Context) error) {
+			eventually(t, what, func() bool {
+				err := send(t.Context())
+				if err != nil && final(err) {
+					t.Fatalf("client %d is signed out: %v", i, err)
+				}
+				return err == nil
+			})
 		}
+		again("a token is good", func(ctx context.Context) error { return call(ctx, c) })
+		again("tokens can be renewed", c.Refresh)
 	}
 	if err := clients[0].Authorize(t.Context()); err != nil {
 		t.Errorf("somebody logs in with the registration of before: %v", err)
