@@ -230,11 +230,13 @@ func TestATokenThatAMemberDoesNotKnowYet(t *testing.T) {
 			return invoke(ctx, method, req, reply, cc, opts...)
 		})}
 	s := open(t, o)
-	refusals.Store(3) // with the token that there is, one that is new, and that one again
+	// More than the client tries by itself, with the token that there is and with a new one.
+	const many = 12
+	refusals.Store(many)
 	if err := reads(t, s); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a read comes to %v", err)
 	}
-	refusals.Store(3)
+	refusals.Store(many)
 	createRecord(t, s)
 }
 

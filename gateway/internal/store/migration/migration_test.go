@@ -117,18 +117,21 @@ func TestACopierDies(t *testing.T) {
 // Who is slow, and says so, is not overtaken.
 func TestASlowCopierGoesOn(t *testing.T) {
 	from, to := newPrefix(), newPrefix()
-	want := fill(t, inEtcd(t, from), 3000)
+	want := fill(t, inEtcd(t, from), 1500)
+	patient := quick
+	patient.lease, patient.margin, patient.call = 4*time.Second, time.Second, 600*time.Millisecond
 	slow := func(ctx context.Context, k key, write func(context.Context) error) error {
 		if k != markerKey {
-			time.Sleep(quick.call / 3)
+			time.Sleep(patient.call / 3)
 		}
 		return write(ctx)
 	}
 	begun := time.Now()
-	a, b := start(t, inEtcd(t, from), meddled{inEtcd(t, to), slow}), start(t, inEtcd(t, from), meddled{inEtcd(t, to), slow})
+	a := startTimed(t, patient, inEtcd(t, from), meddled{inEtcd(t, to), slow})
+	b := startTimed(t, patient, inEtcd(t, from), meddled{inEtcd(t, to), slow})
 	a.has(t, want)
 	b.has(t, want)
-	if took := time.Since(begun); took < quick.lease {
+	if took := time.Since(begun); took < patient.lease {
 		t.Errorf("all was copied within %v, which is no more than a lease: nothing is tested", took)
 	}
 	if n := strings.Count(a.log.String()+b.log.String(), moving); n != 1 {

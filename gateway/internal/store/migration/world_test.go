@@ -114,8 +114,13 @@ type replica struct {
 // start runs a replica until the test ends.
 func start(t *testing.T, from, to store.Store) *replica {
 	t.Helper()
+	return startTimed(t, quick, from, to)
+}
+
+func startTimed(t *testing.T, timing timing, from, to store.Store) *replica {
+	t.Helper()
 	r := &replica{ended: make(chan error, 1), told: map[key][]byte{}}
-	r.Store = New(Options{From: from, To: to, Log: slog.New(slog.NewTextHandler(&r.log, nil)), timing: quick})
+	r.Store = New(Options{From: from, To: to, Log: slog.New(slog.NewTextHandler(&r.log, nil)), timing: timing})
 	if _, err := r.Get(t.Context(), store.Grant, store.NewID(0)); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("before the records are there, a read comes to %v", err)
 	}
