@@ -80,7 +80,7 @@ test: ## Run all tests; the first run on a machine builds a Kubernetes API serve
 	hack/deps.sh gcc node npm
 	hack/npm.sh hack/conformance hack/clients/*
 	hack/node.sh >/dev/null
-	@assets=$$(hack/envtest.sh); set -x; KUBEBUILDER_ASSETS=$$assets go test -race ./...
+	@assets=$$(hack/envtest.sh); set -x; KUBEBUILDER_ASSETS=$$assets go test -race -timeout 30m ./...
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s).
