@@ -126,14 +126,14 @@ func try(ctx context.Context, w io.Writer, root string, chosen []mutant, paralle
 	fmt.Fprintf(w, "%-*s  seconds  caught by\n", width(chosen), "mutant")
 	for i, m := range chosen {
 		r := <-results[i]
+		if ctx.Err() != nil { // what was interrupted says nothing
+			return ctx.Err()
+		}
 		if r.err != nil {
 			bad++
 			r.by = "NOT CAUGHT: " + r.err.Error()
 		}
 		fmt.Fprintf(w, "%-*s  %7.1f  %s\n", width(chosen), m.name, r.took.Seconds(), r.by)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
 	}
 	if bad > 0 {
 		return fmt.Errorf("%d of %d mutants were not caught", bad, len(chosen))

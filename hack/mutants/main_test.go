@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -196,6 +198,12 @@ func TestTheTableAndItsEnd(t *testing.T) {
 	}
 	if err := try(t.Context(), &b, root, []mutant{good}, 1); err != nil {
 		t.Errorf("with none that survives: %v", err)
+	}
+	interrupted, stop := context.WithCancel(t.Context())
+	stop()
+	b.Reset()
+	if err := try(interrupted, &b, root, []mutant{good, bad}, 1); !errors.Is(err, context.Canceled) || strings.Contains(b.String(), "CAUGHT") {
+		t.Errorf("interrupted: %v\n%s", err, b.String())
 	}
 	// The tree is as it was; and a test that fails anyway notices nothing.
 	if err := passUnmutated(t.Context(), root, []mutant{good, bad}, 2); err != nil {
