@@ -35,6 +35,14 @@ var clientMutants = []mutant{
 		pkg:  "gateway/internal/clients", run: "TestHowClientsAuthenticate",
 	},
 	{
+		name: "outage-unknown-client",
+		rule: "a store that is away makes no client unknown: it would register again, and sign its user out",
+		file: "gateway/internal/clients/authenticate.go",
+		old:  "\treturn oauth.Unavailable(err)",
+		new:  "\treturn oauth.InvalidClient(\"no such client\").Because(err)",
+		pkg:  "gateway/internal/clients", run: "TestWithoutTheStoreNoClientIsRefused",
+	},
+	{
 		name: "client-unknown-on-copy",
 		rule: "only the store's own word makes a client unknown",
 		file: "gateway/internal/clients/service.go",

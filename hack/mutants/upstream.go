@@ -85,6 +85,14 @@ var upstreamMutants = []mutant{
 		pkg:  "gateway/internal/upstream", run: "TestNoSecretIsSentOn",
 	},
 	{
+		name: "upstream-asked-twice",
+		rule: "one request at a time asks an upstream about a grant: a refresh token that comes twice counts for stolen",
+		file: "gateway/internal/grants/renew.go",
+		old:  `if g.Lease != nil && f.now.Unix() < g.Lease.Until {`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/grants", run: "TestOneCallForAllWhoAsk",
+	},
+	{
 		name: "ended-at-upstream",
 		rule: "a login that the upstream has ended ends here",
 		file: "gateway/internal/grants/renew.go",
