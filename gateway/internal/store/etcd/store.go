@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/wait"
 )
 
 // Options say where the records are.
@@ -132,7 +133,7 @@ func (s *Store) Get(ctx context.Context, kind store.Kind, id store.ID) ([]byte, 
 			return nil, store.ErrNotFound
 		case err == nil:
 			return a.value, nil
-		case isFinal(err) || !pause(ctx, backoff(tries)):
+		case isFinal(err) || !wait.For(ctx, wait.Backoff(tries)):
 			return nil, explain("reading", last)
 		}
 	}
@@ -161,34 +162,12 @@ func (s *Store) Heard(store.Kind, store.ID) time.Time { return s.copy.lastHeard(
 // starts over whenever the cluster has a new leader, so that one of weeks may never
 // end.
 func (s *Store) sweep(ctx context.Context) {
-	for pause(ctx, jitter(s.opts.SweepEvery)) {
+	for wait.For(ctx, wait.Jitter(s.opts.SweepEvery)) {
 		for k, value := range s.copy.expired(s.opts.Now()) {
 			// Whatever was written meanwhile makes it a conflict, and nothing is lost.
 			if err := s.CompareAndSwap(ctx, k.kind, k.id, value, nil); errors.Is(err, store.ErrUnavailable) {
 				break // until the next time
 			}
 		}
-	}
-}
-
-// backoff is how long to wait after so many failures.
-func backoff(failures int) time.Duration {
-	return jitter(min(50*time.Millisecond<<min(failures, 8), 5*time.Second))
-}
-
-// jitter returns d give or take a third, so that replicas do not march in step.
-func jitter(d time.Duration) time.Duration {
-	return d*2/3 + rand.N(d*2/3+1) //nolint:gosec // not a secret
-}
-
-// pause waits, and says false if ctx was done first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"vestibule.dev/vestibule/gateway/internal/store/wait"
 )
 
 const (
@@ -45,7 +47,7 @@ func (s *Store) watch(ctx context.Context) {
 		if failures == 3 {
 			s.opts.Log.WarnContext(ctx, "store watch fails", "error", err)
 		}
-		if !pause(ctx, backoff(failures)) {
+		if !wait.For(ctx, wait.Backoff(failures)) {
 			return
 		}
 	}
@@ -159,7 +161,7 @@ func (s *Store) list(ctx context.Context, epoch int, progress func()) (revision 
 // which revision the cluster is, and the watch's member to say when it has told all
 // up to there. That of the member alone would prove nothing: it may be behind.
 func (s *Store) beat(ctx context.Context, epoch int, watcher clientv3.Watcher) error {
-	for pause(ctx, s.beatEvery) {
+	for wait.For(ctx, s.beatEvery) {
 		m, at := s.copy.now(), s.opts.Now()
 		var resp *clientv3.GetResponse
 		ask := func(ctx context.Context) (err error) {

@@ -8,6 +8,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/wait"
 )
 
 // write is one call of CompareAndSwap.
@@ -47,7 +48,7 @@ func (s *Store) CompareAndSwap(ctx context.Context, kind store.Kind, id store.ID
 		case !isRefused(err):
 			w.doubt = true
 		}
-		if !pause(ctx, backoff(tries)) {
+		if !wait.For(ctx, wait.Backoff(tries)) {
 			if err == nil {
 				return errDoubt
 			}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/apiserver"
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/wait"
 )
 
 // A patch has at most this many writes, and values of this many bytes or a
@@ -77,7 +77,7 @@ func (s *shard) commit() {
 		if tries++; tries == 3 {
 			s.log.Warn("store writes do not get through", "shard", s.name)
 		}
-		pause(context.Background(), backoff(tries))
+		wait.For(context.Background(), wait.Backoff(tries))
 	}
 }
 
@@ -143,7 +143,7 @@ func (s *shard) send(batch []*write) bool {
 	case refused.Code >= 500:
 		doubt(batch, true)
 	case refused.Code == http.StatusTooManyRequests:
-		pause(context.Background(), min(refused.RetryAfter, callTimeout/2))
+		wait.For(context.Background(), min(refused.RetryAfter, callTimeout/2))
 	case refused.Test, refused.Code == http.StatusConflict:
 	default:
 		// Nothing was written, and nothing will be: the shard is gone, perhaps, or
@@ -204,7 +204,7 @@ func (s *shard) reconcile(batch []*write) bool {
 			s.mu.Unlock()
 			return true // The next ones have not been tried.
 		}
-		pause(context.Background(), backoff(tries))
+		wait.For(context.Background(), wait.Backoff(tries))
 	}
 }
 
@@ -296,9 +296,4 @@ func alive(writes []*write) bool {
 		}
 	}
 	return false
-}
-
-// backoff is how long to wait after so many failures.
-func backoff(failures int) time.Duration {
-	return jitter(min(50*time.Millisecond<<min(failures, 8), 5*time.Second))
 }

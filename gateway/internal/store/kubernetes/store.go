@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/wait"
 )
 
 // Options say where the shards are. The API server must serve WatchList, which
@@ -210,7 +211,7 @@ func (s *Store) Run(ctx context.Context, observe store.Observer) error {
 // sweep lets each shard remove what has expired, now and then.
 func (s *Store) sweep(ctx context.Context) {
 	for {
-		if !pause(ctx, jitter(s.opts.SweepEvery)) {
+		if !wait.For(ctx, wait.Jitter(s.opts.SweepEvery)) {
 			return
 		}
 		for _, shards := range s.shards {
@@ -277,21 +278,4 @@ func (s *Store) Counts(kind store.Kind) (shards int, filling bool) {
 	}
 	n := len(s.shards[kind])
 	return n, n > 0 && (!room || total/n > meanLimit)
-}
-
-// jitter returns d give or take a third, so that replicas do not march in step.
-func jitter(d time.Duration) time.Duration {
-	return d*2/3 + rand.N(d*2/3+1) //nolint:gosec // not a secret
-}
-
-// pause waits, and says false if ctx was done first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

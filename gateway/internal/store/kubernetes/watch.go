@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"vestibule.dev/vestibule/gateway/internal/store/wait"
 )
 
 const (
@@ -34,7 +36,7 @@ func (s *shard) watch(ctx context.Context) {
 		if failures == 3 {
 			s.log.Warn("store watch fails", "shard", s.name, "error", err)
 		}
-		if !pause(ctx, backoff(failures)) {
+		if !wait.For(ctx, wait.Backoff(failures)) {
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/wait"
 )
 
 // lease is the right to copy, for as long as it is renewed.
@@ -35,7 +36,7 @@ func (l *lease) holds() bool {
 
 // renew goes on until ctx is done, and then returns nil, or until the lease is lost.
 func (l *lease) renew(ctx context.Context) error {
-	for pause(ctx, l.lease/3) {
+	for wait.For(ctx, l.lease/3) {
 		began, next := time.Now(), newMarker(copying, l.move)
 		for {
 			err := l.swap(ctx, next)
@@ -49,7 +50,7 @@ func (l *lease) renew(ctx context.Context) error {
 				return errLost
 			}
 			// The same again: if it was written, it is known by that.
-			if !pause(ctx, l.poll) {
+			if !wait.For(ctx, l.poll) {
 				return nil
 			}
 		}
@@ -79,7 +80,7 @@ func (l *lease) put(ctx context.Context, k key, have, want []byte) error {
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			l.tell(ctx, began, "the new store does not take a record", err)
-			if !pause(ctx, l.poll) {
+			if !wait.For(ctx, l.poll) {
 				return context.Cause(ctx)
 			}
 		}
@@ -114,7 +115,7 @@ func (l *lease) finish(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, store.ErrConflict) || !pause(ctx, l.poll) {
+		if errors.Is(err, store.ErrConflict) || !wait.For(ctx, l.poll) {
 			break
 		}
 	}

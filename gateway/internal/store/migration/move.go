@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/wait"
 )
 
 // timing is how who copies and who waits know of each other. Nobody compares
@@ -83,7 +84,7 @@ func (s *Store) move(ctx context.Context, target *gathering) error {
 			next = s.again
 		}
 		s.wait(ctx, err)
-		if !pause(ctx, next) {
+		if !wait.For(ctx, next) {
 			return context.Cause(ctx)
 		}
 	}
@@ -250,7 +251,7 @@ func (m *mover) leave(ctx context.Context, l *lease) error {
 			return context.Cause(ctx)
 		}
 		l.tell(ctx, began, "the store that migrateFrom names does not take the note that the records have moved", err)
-		if !pause(ctx, m.poll) {
+		if !wait.For(ctx, m.poll) {
 			return context.Cause(ctx)
 		}
 	}
@@ -298,20 +299,8 @@ func (s *Store) read(ctx context.Context) (value []byte, m marker, err error) {
 			return nil, m, context.Cause(ctx)
 		}
 		s.wait(ctx, fmt.Errorf("the store: %w", err))
-		if !pause(ctx, s.poll) {
+		if !wait.For(ctx, s.poll) {
 			return nil, m, context.Cause(ctx)
 		}
-	}
-}
-
-// pause waits, and says false if ctx was done first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

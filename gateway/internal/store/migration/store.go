@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/wait"
 )
 
 // Options describe a move.
@@ -201,7 +202,7 @@ func (s *Store) ready(ctx context.Context, target *gathering) error {
 			return err
 		}
 		s.wait(ctx, err)
-		if !pause(ctx, s.again) {
+		if !wait.For(ctx, s.again) {
 			return context.Cause(ctx)
 		}
 	}
