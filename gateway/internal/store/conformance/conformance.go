@@ -4,7 +4,6 @@ package conformance
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -111,20 +110,7 @@ func (f Fixture) start(t *testing.T) *replica {
 func (f Fixture) run(t *testing.T, s store.Store) *replica {
 	t.Helper()
 	r := &replica{Store: s, t: t, told: map[key][][]byte{}}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, r.observe) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	select {
-	case <-s.Synced():
-	case <-time.After(patience):
-		t.Fatal("the replica does not catch up")
-	}
+	Start(t, s, r.observe)
 	if f.Ready != nil {
 		f.Ready(t, s)
 	}
@@ -222,16 +208,6 @@ func number(value []byte) uint64 {
 		return 0
 	}
 	return binary.BigEndian.Uint64(value[store.HeaderLen:])
-}
-
-// eventually waits until the condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not so: %s", what)
-		}
-	}
 }
 
 // race calls f n times at once, with 0, 1, … and returns the errors.

@@ -27,7 +27,7 @@ func expiredAreSwept(t *testing.T, f Fixture) {
 			id := a.newID(kind)
 			a.swap(kind, id, nil, expiring(past(), 1, 0))
 			for _, r := range []*replica{a, b} {
-				eventually(t, "the expired record is gone, and the observer knows", func() bool {
+				Eventually(t, "the expired record is gone, and the observer knows", func() bool {
 					_, err := r.Get(t.Context(), kind, id)
 					return errors.Is(err, store.ErrNotFound) && r.latest(kind, id) == nil
 				})
@@ -67,7 +67,7 @@ func sweep(t *testing.T, r *replica) {
 	t.Helper()
 	id := r.newID(store.Grant)
 	r.swap(store.Grant, id, nil, expiring(past(), 1, 0))
-	eventually(t, "an expired record is gone", func() bool { return r.latest(store.Grant, id) == nil })
+	Eventually(t, "an expired record is gone", func() bool { return r.latest(store.Grant, id) == nil })
 }
 
 func newIDSpreads(t *testing.T, f Fixture) {

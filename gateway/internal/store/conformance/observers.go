@@ -52,7 +52,7 @@ func observerNeverGoesBack(t *testing.T, f Fixture) {
 	for _, r := range sides {
 		for _, id := range ids {
 			want := uint64(writers * each / len(ids))
-			eventually(t, "the observer knows the last value", func() bool { return number(r.latest(store.Grant, id)) == want })
+			Eventually(t, "the observer knows the last value", func() bool { return number(r.latest(store.Grant, id)) == want })
 			history := r.history(store.Grant, id)
 			for i := range history[1:] {
 				if number(history[i+1]) <= number(history[i]) {
@@ -67,12 +67,12 @@ func otherObserverSees(t *testing.T, f Fixture) {
 	a, b := pair(t, f)
 	for _, kind := range store.Kinds {
 		id, value := a.create(kind)
-		eventually(t, "the other observer sees the creation", func() bool { return bytes.Equal(b.latest(kind, id), value) })
+		Eventually(t, "the other observer sees the creation", func() bool { return bytes.Equal(b.latest(kind, id), value) })
 		next := newValue(1)
 		a.swap(kind, id, value, next)
-		eventually(t, "the other observer sees the change", func() bool { return bytes.Equal(b.latest(kind, id), next) })
+		Eventually(t, "the other observer sees the change", func() bool { return bytes.Equal(b.latest(kind, id), next) })
 		a.swap(kind, id, next, nil)
-		eventually(t, "the other observer sees the deletion", func() bool { return b.latest(kind, id) == nil })
+		Eventually(t, "the other observer sees the deletion", func() bool { return b.latest(kind, id) == nil })
 		if n := len(b.history(kind, id)); n != 3 {
 			t.Errorf("the other observer was called %d times for 3 writes", n)
 		}
@@ -119,7 +119,7 @@ func heardAdvances(t *testing.T, f Fixture) {
 	}
 	next := newValue(1)
 	a.swap(store.Grant, id, value, next)
-	eventually(t, "Heard is later than before the change", func() bool { return b.Heard(store.Grant, id).After(heard) })
+	Eventually(t, "Heard is later than before the change", func() bool { return b.Heard(store.Grant, id).After(heard) })
 }
 
 func runOnce(t *testing.T, f Fixture) {

@@ -53,7 +53,7 @@ func createConflicts(t *testing.T, f Fixture) {
 	a, b := pair(t, f)
 	id, value := a.create(store.Grant)
 	a.conflicts(store.Grant, id, nil, newValue(1), value)
-	eventually(t, "the other observer knows the record", func() bool { return b.latest(store.Grant, id) != nil })
+	Eventually(t, "the other observer knows the record", func() bool { return b.latest(store.Grant, id) != nil })
 	b.conflicts(store.Grant, id, nil, newValue(1), value)
 }
 
@@ -62,7 +62,7 @@ func staleConflicts(t *testing.T, f Fixture) {
 	id, first := a.create(store.Grant)
 	second := newValue(1)
 	b.swap(store.Grant, id, first, second)
-	eventually(t, "the first observer knows the change", func() bool { return number(a.latest(store.Grant, id)) == 1 })
+	Eventually(t, "the first observer knows the change", func() bool { return number(a.latest(store.Grant, id)) == 1 })
 	for _, r := range []*replica{a, b} {
 		r.conflicts(store.Grant, id, first, newValue(2), second)
 		r.conflicts(store.Grant, id, first, nil, second)
@@ -94,7 +94,7 @@ func valuesAreBytes(t *testing.T, f Fixture) {
 		id := a.newID(store.Grant)
 		a.swap(store.Grant, id, nil, value)
 		b.has(store.Grant, id, value)
-		eventually(t, "the other observer has the very bytes", func() bool {
+		Eventually(t, "the other observer has the very bytes", func() bool {
 			return bytes.Equal(b.latest(store.Grant, id), value)
 		})
 		next := newValue(1)

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 	"vestibule.dev/vestibule/hack/testenv"
 )
 
@@ -103,8 +104,8 @@ func TestClientCertificates(t *testing.T) {
 		Endpoints: e.Endpoints(), Prefix: newPrefix(), CAFile: ca.file("ca.crt"), CertFile: ca.file("gateway.crt"), KeyFile: ca.file("gateway.key"),
 	}
 	s := open(t, good)
-	start(t, s, ignore)
-	createRecord(t, s)
+	conformance.Start(t, s, conformance.Ignore)
+	conformance.CreateRecord(t, s)
 
 	for name, tc := range map[string]struct {
 		change func(*Options)
@@ -138,7 +139,7 @@ func TestClientCertificates(t *testing.T) {
 			must(t, err)
 			writeFile(t, stranger.file(name), string(content))
 		}
-		eventually(t, "the new certificate is used", func() bool { return errors.Is(reads(t, s), store.ErrNotFound) })
+		conformance.Eventually(t, "the new certificate is used", func() bool { return errors.Is(reads(t, s), store.ErrNotFound) })
 	})
 }
 
@@ -163,9 +164,9 @@ func TestUsersAndTheirPrefixes(t *testing.T) {
 	o := Options{Endpoints: e.Endpoints(), Prefix: mine, UserFile: filepath.Join(dir, "username"), PasswordFile: filepath.Join(dir, "password")}
 	writeFile(t, o.UserFile, "weather\n")
 	writeFile(t, o.PasswordFile, "old-password\n")
-	s, seen := open(t, o), &told{}
-	start(t, s, seen.observe)
-	id, value := createRecord(t, s)
+	s, seen := open(t, o), &conformance.Told{}
+	conformance.Start(t, s, seen.Observe)
+	id, value := conformance.CreateRecord(t, s)
 
 	for name, change := range map[string]func(*Options){
 		"the prefix of another": func(o *Options) { o.Prefix = others },
@@ -201,12 +202,12 @@ func TestUsersAndTheirPrefixes(t *testing.T) {
 		// Tokens end with the process that gave them.
 		must(t, e.Kill(0))
 		must(t, e.Restart(0))
-		next := newValue("next")
+		next := conformance.NewValue("next")
 		must(t, s.CompareAndSwap(t.Context(), store.Grant, id, value, next))
 		other := open(t, o)
-		last := newValue("last")
+		last := conformance.NewValue("last")
 		must(t, other.CompareAndSwap(t.Context(), store.Grant, id, next, last))
-		eventually(t, "the watch goes on", func() bool { return seen.knows(id, last) })
+		conformance.Eventually(t, "the watch goes on", func() bool { return seen.Knows(id, last) })
 	})
 }
 
@@ -237,7 +238,7 @@ func TestATokenThatAMemberDoesNotKnowYet(t *testing.T) {
 		t.Errorf("a read comes to %v", err)
 	}
 	refusals.Store(many)
-	createRecord(t, s)
+	conformance.CreateRecord(t, s)
 }
 
 func TestWhatCannotWorkIsSaid(t *testing.T) {

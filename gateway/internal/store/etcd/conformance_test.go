@@ -29,7 +29,7 @@ func twoProcesses(*testing.T) conformance.Fixture {
 	opened := 0
 	return fixture(func(t *testing.T) store.Store {
 		if opened++; opened%2 == 0 {
-			return openProcess(t, replicaOptions{o.Endpoints, o.Prefix, o.MaxBytes})
+			return conformance.OpenProcess(t, replicaOptions{o.Endpoints, o.Prefix, o.MaxBytes})
 		}
 		return open(t, o)
 	})
@@ -45,7 +45,7 @@ func TestRacesWithAPausedWatch(t *testing.T) {
 		f := twoProcesses(t)
 		f.Ready = func(t *testing.T, s store.Store) {
 			if remote, ok := s.(*conformance.Remote); ok {
-				must(t, remote.Do(t.Context(), pauseWatch))
+				must(t, remote.Do(t.Context(), conformance.PauseWatch))
 			}
 		}
 		return f

@@ -1,7 +1,6 @@
 package etcd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,7 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
-	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 	"vestibule.dev/vestibule/hack/testenv"
 )
 
@@ -20,11 +19,16 @@ import (
 var shared *testenv.Etcd
 
 func TestMain(m *testing.M) {
-	run := run
-	if os.Getenv(replicaEnv) != "" {
-		run = serveReplica
+	var o replicaOptions
+	is, err := conformance.IsReplica(&o)
+	code := 1
+	switch {
+	case err != nil:
+	case is:
+		code, err = serveReplica(o)
+	default:
+		code, err = run(m)
 	}
-	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -96,49 +100,4 @@ func open(t *testing.T, o Options) *Store {
 	s.beatEvery = 100 * time.Millisecond
 	t.Cleanup(func() { must(t, s.Close()) })
 	return s
-}
-
-// start runs a replica until the test ends, and waits until it is synced.
-func start(t *testing.T, s *Store, observe store.Observer) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, observe) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	select {
-	case <-s.Synced():
-	case <-time.After(patience):
-		t.Fatal("the store does not sync")
-	}
-}
-
-func ignore(store.Kind, store.ID, []byte) {}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not so: %s", what)
-		}
-	}
-}
-
-var values atomic.Int64
-
-// newValue returns a value that has this text, and no other has.
-func newValue(text string) []byte {
-	return fmt.Appendf(store.AppendHeader(nil, time.Now().Add(time.Hour)), "%d %s", values.Add(1), text)
-}
-
-// createRecord makes a grant, which must succeed.
-func createRecord(t *testing.T, s *Store) (store.ID, []byte) {
-	t.Helper()
-	id, value := store.NewID(0), newValue("first")
-	must(t, s.CompareAndSwap(t.Context(), store.Grant, id, nil, value))
-	return id, value
 }

@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -10,69 +9,44 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 )
-
-// told is all that an observer was told.
-type told struct {
-	mu     sync.Mutex
-	values map[store.ID][][]byte
-}
-
-func (o *told) observe(_ store.Kind, id store.ID, value []byte) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.values == nil {
-		o.values = map[store.ID][][]byte{}
-	}
-	o.values[id] = append(o.values[id], value)
-}
-
-func (o *told) history(id store.ID) [][]byte {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.values[id])
-}
-
-func (o *told) knows(id store.ID, value []byte) bool {
-	h := o.history(id)
-	return len(h) > 0 && same(h[len(h)-1], value)
-}
 
 // A watch that brings nothing makes the copy old, which Heard tells. Our own writes
 // are ahead of it; what it brings then is older.
 func TestAPausedWatch(t *testing.T) {
 	prefix := newPrefix()
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s, other := open(t, options(prefix, l)), open(t, options(prefix, nil))
-	start(t, s, o.observe)
-	changed, first := createRecord(t, s)
-	deleted, last := createRecord(t, s)
+	conformance.Start(t, s, o.Observe)
+	changed, first := conformance.CreateRecord(t, s)
+	deleted, last := conformance.CreateRecord(t, s)
 
 	l.pauseWatch()
-	theirs, value := createRecord(t, other)
+	theirs, value := conformance.CreateRecord(t, other)
 	var heard time.Time
-	eventually(t, "the watch is silent", func() bool {
+	conformance.Eventually(t, "the watch is silent", func() bool {
 		before := heard
 		heard = s.Heard(store.Grant, changed)
 		time.Sleep(3 * s.beatEvery)
 		return heard.Equal(before)
 	})
 	// Ours are on top of what the watch has not told yet.
-	between, second, created := newValue("between"), newValue("second"), store.NewID(0)
+	between, second, created := conformance.NewValue("between"), conformance.NewValue("second"), store.NewID(0)
 	must(t, other.CompareAndSwap(t.Context(), store.Grant, changed, first, between))
 	must(t, other.CompareAndSwap(t.Context(), store.Grant, deleted, last, between))
 	must(t, s.CompareAndSwap(t.Context(), store.Grant, changed, between, second))
 	must(t, s.CompareAndSwap(t.Context(), store.Grant, deleted, between, nil))
 	must(t, s.CompareAndSwap(t.Context(), store.Grant, created, nil, second))
-	if o.knows(theirs, value) || !s.Heard(store.Grant, changed).Equal(heard) {
+	if o.Knows(theirs, value) || !s.Heard(store.Grant, changed).Equal(heard) {
 		t.Fatal("the watch is not paused")
 	}
-	if !o.knows(changed, second) || !o.knows(deleted, nil) || !o.knows(created, second) {
+	if !o.Knows(changed, second) || !o.Knows(deleted, nil) || !o.Knows(created, second) {
 		t.Error("the observer does not know our own writes")
 	}
 
 	l.resumeWatch()
-	eventually(t, "Heard advances", func() bool { return s.Heard(store.Grant, changed).After(heard) })
+	conformance.Eventually(t, "Heard advances", func() bool { return s.Heard(store.Grant, changed).After(heard) })
 	for name, tc := range map[string]struct {
 		id   store.ID
 		want [][]byte
@@ -82,7 +56,7 @@ func TestAPausedWatch(t *testing.T) {
 		"created": {created, [][]byte{second}},
 		"other's": {theirs, [][]byte{value}},
 	} {
-		if diff := cmp.Diff(tc.want, o.history(tc.id)); diff != "" {
+		if diff := cmp.Diff(tc.want, o.History(tc.id)); diff != "" {
 			t.Errorf("the observer of the %s record was told: %s", name, diff)
 		}
 	}
@@ -96,18 +70,18 @@ func TestAPausedWatch(t *testing.T) {
 // An answer may come after the watch has told more.
 func TestALateAnswer(t *testing.T) {
 	prefix := newPrefix()
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s, other := open(t, options(prefix, l)), open(t, options(prefix, nil))
-	start(t, s, o.observe)
-	id, value := store.NewID(0), newValue("created")
+	conformance.Start(t, s, o.Observe)
+	id, value := store.NewID(0), conformance.NewValue("created")
 	l.onTxn(once(func(ctx context.Context, send func(context.Context) error) error {
 		err := send(ctx)
 		must(t, other.CompareAndSwap(ctx, store.Grant, id, value, nil))
-		eventually(t, "the observer knows that the record is gone", func() bool { return o.knows(id, nil) })
+		conformance.Eventually(t, "the observer knows that the record is gone", func() bool { return o.Knows(id, nil) })
 		return err
 	}))
 	must(t, s.CompareAndSwap(t.Context(), store.Grant, id, nil, value))
-	if diff := cmp.Diff([][]byte{value, nil}, o.history(id)); diff != "" {
+	if diff := cmp.Diff([][]byte{value, nil}, o.History(id)); diff != "" {
 		t.Errorf("the observer was told: %s", diff)
 	}
 }
@@ -115,18 +89,18 @@ func TestALateAnswer(t *testing.T) {
 // What was compacted before the watch could tell it is in the list.
 func TestACompactionUnderTheWatch(t *testing.T) {
 	prefix := newPrefix()
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s, other := open(t, options(prefix, l)), open(t, options(prefix, nil))
-	start(t, s, o.observe)
-	changed, first := createRecord(t, s)
-	deleted, last := createRecord(t, s)
-	eventually(t, "the watch has told of them", func() bool { return s.Heard(store.Grant, changed).After(time.Now().Add(-s.beatEvery)) })
+	conformance.Start(t, s, o.Observe)
+	changed, first := conformance.CreateRecord(t, s)
+	deleted, last := conformance.CreateRecord(t, s)
+	conformance.Eventually(t, "the watch has told of them", func() bool { return s.Heard(store.Grant, changed).After(time.Now().Add(-s.beatEvery)) })
 
 	l.pauseWatch()
-	next := newValue("next")
+	next := conformance.NewValue("next")
 	must(t, other.CompareAndSwap(t.Context(), store.Grant, changed, first, next))
 	must(t, other.CompareAndSwap(t.Context(), store.Grant, deleted, last, nil))
-	created, value := createRecord(t, other)
+	created, value := conformance.CreateRecord(t, other)
 	c := admin(t, shared.Endpoints()...)
 	now, err := c.Get(t.Context(), prefix)
 	must(t, err)
@@ -134,30 +108,30 @@ func TestACompactionUnderTheWatch(t *testing.T) {
 	must(t, err)
 	before := l.watches.Load()
 	l.cutWatch()
-	eventually(t, "the observer knows what was compacted", func() bool {
-		return o.knows(changed, next) && o.knows(deleted, nil) && o.knows(created, value)
+	conformance.Eventually(t, "the observer knows what was compacted", func() bool {
+		return o.Knows(changed, next) && o.Knows(deleted, nil) && o.Knows(created, value)
 	})
-	eventually(t, "a watch begins that is too late, and one after the list", func() bool { return l.watches.Load()-before == 2 })
+	conformance.Eventually(t, "a watch begins that is too late, and one after the list", func() bool { return l.watches.Load()-before == 2 })
 }
 
 // A member of an older version says that its watch is further than it is. What comes
 // then is not left out.
 func TestAHastyWatch(t *testing.T) {
 	prefix := newPrefix()
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s, other := open(t, options(prefix, l)), open(t, options(prefix, nil))
-	start(t, s, o.observe)
+	conformance.Start(t, s, o.Observe)
 	l.hasty.Store(1000)
-	known, value := createRecord(t, other)
-	eventually(t, "the watch is ahead of the cluster", func() bool {
+	known, value := conformance.CreateRecord(t, other)
+	conformance.Eventually(t, "the watch is ahead of the cluster", func() bool {
 		s.copy.mu.Lock()
 		defer s.copy.mu.Unlock()
-		return o.knows(known, value) && s.copy.watched > s.copy.revision+500
+		return o.Knows(known, value) && s.copy.watched > s.copy.revision+500
 	})
-	next := newValue("next")
+	next := conformance.NewValue("next")
 	must(t, other.CompareAndSwap(t.Context(), store.Grant, known, value, next))
-	id, first := createRecord(t, other)
-	eventually(t, "the observer knows what came late", func() bool { return o.knows(known, next) && o.knows(id, first) })
+	id, first := conformance.CreateRecord(t, other)
+	conformance.Eventually(t, "the observer knows what came late", func() bool { return o.Knows(known, next) && o.Knows(id, first) })
 }
 
 // A list that was overtaken by a restored backup is not all that there is.
@@ -173,13 +147,13 @@ func TestAListOfAnotherEpoch(t *testing.T) {
 // A watch can die without a word.
 func TestASilentWatchIsReplaced(t *testing.T) {
 	prefix := newPrefix()
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s, other := open(t, options(prefix, l)), open(t, options(prefix, nil))
 	s.silence = 500 * time.Millisecond
-	start(t, s, o.observe)
+	conformance.Start(t, s, o.Observe)
 	l.pauseWatch()
-	id, value := createRecord(t, other)
-	eventually(t, "the observer knows the record", func() bool { return o.knows(id, value) })
+	id, value := conformance.CreateRecord(t, other)
+	conformance.Eventually(t, "the observer knows the record", func() bool { return o.Knows(id, value) })
 }
 
 // Records come in pages, and other keys below the prefix are left alone.
@@ -204,35 +178,33 @@ func TestManyRecordsAndStrangeKeys(t *testing.T) {
 		all.Go(func() {
 			limit <- struct{}{}
 			defer func() { <-limit }()
-			errs[i] = writer.CompareAndSwap(t.Context(), store.Kinds[i%2], ids[i], nil, newValue("many"))
+			errs[i] = writer.CompareAndSwap(t.Context(), store.Kinds[i%2], ids[i], nil, conformance.NewValue("many"))
 		})
 	}
 	all.Wait()
 	for _, err := range errs {
 		must(t, err)
 	}
-	o := &told{}
+	o := &conformance.Told{}
 	s := open(t, options(prefix, nil))
-	start(t, s, o.observe)
-	createRecord(t, writer) // The next list is of another revision.
+	conformance.Start(t, s, o.Observe)
+	conformance.CreateRecord(t, writer) // The next list is of another revision.
 	_, err = s.list(t.Context(), s.copy.now().epoch, func() {})
 	must(t, err)
 	for _, id := range ids {
-		if n := len(o.history(id)); n != 1 {
+		if n := len(o.History(id)); n != 1 {
 			t.Fatalf("the store is synced, was listed again, and the observer was told %d times of a record", n)
 		}
 	}
-	o.mu.Lock()
-	if len(o.values) != len(ids)+1 {
-		t.Errorf("the observer was told of %d records, want %d", len(o.values), len(ids)+1)
+	if o.Records() != len(ids)+1 {
+		t.Errorf("the observer was told of %d records, want %d", o.Records(), len(ids)+1)
 	}
-	o.mu.Unlock()
 
 	id, err := s.NewID(store.Grant)
 	must(t, err)
 	expired := append(store.AppendHeader(nil, time.Now().Add(-time.Hour)), "expired"...)
 	must(t, s.CompareAndSwap(t.Context(), store.Grant, id, nil, expired))
-	eventually(t, "an expired record is swept", func() bool { return o.knows(id, nil) })
+	conformance.Eventually(t, "an expired record is swept", func() bool { return o.Knows(id, nil) })
 	for _, name := range strange {
 		if got, err := c.Get(t.Context(), prefix+name); err != nil || len(got.Kvs) != 1 {
 			t.Errorf("another's key %s is gone, %v", name, err)
@@ -253,16 +225,16 @@ func TestASweepThatIsBehind(t *testing.T) {
 		return time.Now().Add(ahead)
 	}
 	s, other := open(t, o), open(t, options(prefix, nil))
-	start(t, s, ignore)
-	id, value := createRecord(t, s)
-	gone, _ := createRecord(t, s)
+	conformance.Start(t, s, conformance.Ignore)
+	id, value := conformance.CreateRecord(t, s)
+	gone, _ := conformance.CreateRecord(t, s)
 	l.pauseWatch()
 	renewed := append(store.AppendHeader(nil, time.Now().Add(24*time.Hour)), "renewed"...)
 	must(t, other.CompareAndSwap(t.Context(), store.Grant, id, value, renewed))
 	mu.Lock()
 	ahead = 2 * time.Hour
 	mu.Unlock()
-	eventually(t, "what has expired is swept", func() bool {
+	conformance.Eventually(t, "what has expired is swept", func() bool {
 		_, err := other.Get(t.Context(), store.Grant, gone)
 		return err != nil
 	})

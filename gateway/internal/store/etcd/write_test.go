@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 )
 
 var errCut = status.Error(codes.Unavailable, "the connection is cut")
@@ -30,9 +31,9 @@ func tooMany(context.Context, func(context.Context) error) error {
 // Whatever becomes of the first attempt, a write takes place at most once, and is
 // told to have taken place only if it has.
 func TestAWriteOutlivesAFailedAttempt(t *testing.T) {
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s := open(t, options(newPrefix(), l))
-	start(t, s, o.observe)
+	conformance.Start(t, s, o.Observe)
 	for name, tc := range map[string]struct {
 		attempt handler
 		created error
@@ -45,7 +46,7 @@ func TestAWriteOutlivesAFailedAttempt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			id := store.NewID(0)
 			var old []byte
-			for _, next := range [][]byte{newValue("created"), newValue("changed"), nil} {
+			for _, next := range [][]byte{conformance.NewValue("created"), conformance.NewValue("changed"), nil} {
 				l.onTxn(once(tc.attempt))
 				err := s.CompareAndSwap(t.Context(), store.Grant, id, old, next)
 				if old == nil && tc.created != nil {
@@ -57,7 +58,7 @@ func TestAWriteOutlivesAFailedAttempt(t *testing.T) {
 				if err != nil {
 					t.Fatalf("CompareAndSwap: %v", err)
 				}
-				if !o.knows(id, next) {
+				if !o.Knows(id, next) {
 					t.Errorf("the write is answered, and the observer does not know %q", next)
 				}
 				if got, err := s.Get(t.Context(), store.Grant, id); !same(got, next) || next == nil != errors.Is(err, store.ErrNotFound) {
@@ -75,8 +76,8 @@ func TestALostAnswerAndWhatOthersDo(t *testing.T) {
 	prefix := newPrefix()
 	l, other := &link{}, open(t, options(prefix, nil))
 	s := open(t, options(prefix, l))
-	start(t, s, ignore)
-	first, next, onTop := newValue("first"), newValue("next"), newValue("on top")
+	conformance.Start(t, s, conformance.Ignore)
+	first, next, onTop := conformance.NewValue("first"), conformance.NewValue("next"), conformance.NewValue("on top")
 	for _, tc := range []struct {
 		name     string
 		old, new []byte
@@ -120,7 +121,7 @@ func TestAnErrorIsNotQuoted(t *testing.T) {
 			return status.Error(code, "a record's value")
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), attemptTimeout/10)
-		err := s.CompareAndSwap(ctx, store.Grant, store.NewID(0), newValue("old"), newValue("new"))
+		err := s.CompareAndSwap(ctx, store.Grant, store.NewID(0), conformance.NewValue("old"), conformance.NewValue("new"))
 		cancel()
 		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrConflict) {
 			t.Errorf("CompareAndSwap: %v, want that the store is unavailable", err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 )
 
 // waiting counts the writes in the queue of the shard that holds new grants.
@@ -25,13 +26,13 @@ func TestWaitingWritesShareAPatch(t *testing.T) {
 	c := newCluster(t, "Secret")
 	l := &link{}
 	s := c.open(t, l)
-	start(t, s, ignore)
+	conformance.Start(t, s, conformance.Ignore)
 	first := newHeld(t)
 	l.onPatch(once(first.handle))
 	const writers = 64
 	var all sync.WaitGroup
 	write := func() {
-		if err := s.CompareAndSwap(t.Context(), store.Grant, store.NewID(0), nil, newValue("one of many")); err != nil {
+		if err := s.CompareAndSwap(t.Context(), store.Grant, store.NewID(0), nil, conformance.NewValue("one of many")); err != nil {
 			t.Errorf("CompareAndSwap: %v", err)
 		}
 	}
@@ -40,7 +41,7 @@ func TestWaitingWritesShareAPatch(t *testing.T) {
 	for range writers - 1 {
 		all.Go(write)
 	}
-	eventually(t, "the others wait", func() bool { return s.waiting() == writers-1 })
+	conformance.Eventually(t, "the others wait", func() bool { return s.waiting() == writers-1 })
 	first.release()
 	all.Wait()
 	if n := l.patches.Load(); n != 2 {
@@ -53,26 +54,26 @@ func TestOneConflictAmongMany(t *testing.T) {
 	c := newCluster(t, "Secret")
 	l := &link{}
 	s := c.open(t, l)
-	start(t, s, ignore)
-	id, _ := createRecord(t, s)
+	conformance.Start(t, s, conformance.Ignore)
+	id, _ := conformance.CreateRecord(t, s)
 	first := newHeld(t)
 	l.onPatch(once(first.handle))
 	var all sync.WaitGroup
 	write := func(id store.ID, old []byte, want error) {
 		all.Go(func() {
-			if err := s.CompareAndSwap(t.Context(), store.Grant, id, old, newValue("next")); !errors.Is(err, want) {
+			if err := s.CompareAndSwap(t.Context(), store.Grant, id, old, conformance.NewValue("next")); !errors.Is(err, want) {
 				t.Errorf("CompareAndSwap: %v, want %v", err, want)
 			}
 		})
 	}
 	write(store.NewID(0), nil, nil)
 	<-first.sent
-	write(id, newValue("stale"), store.ErrConflict)
-	write(store.NewID(0), newValue("never written"), store.ErrConflict)
+	write(id, conformance.NewValue("stale"), store.ErrConflict)
+	write(store.NewID(0), conformance.NewValue("never written"), store.ErrConflict)
 	for range 10 {
 		write(store.NewID(0), nil, nil)
 	}
-	eventually(t, "the others wait", func() bool { return s.waiting() == 12 })
+	conformance.Eventually(t, "the others wait", func() bool { return s.waiting() == 12 })
 	first.release()
 	all.Wait()
 }
@@ -82,12 +83,12 @@ func TestALateAnswerIsNoConflict(t *testing.T) {
 	c := newCluster(t, "Secret")
 	l := &link{}
 	s, other := c.open(t, l), c.open(t, nil)
-	start(t, s, ignore)
-	id, first := createRecord(t, s)
+	conformance.Start(t, s, conformance.Ignore)
+	id, first := conformance.CreateRecord(t, s)
 
 	patch := newHeld(t)
 	l.onPatch(once(patch.handle))
-	second, third, fourth := newValue("second"), newValue("third"), newValue("fourth")
+	second, third, fourth := conformance.NewValue("second"), conformance.NewValue("third"), conformance.NewValue("fourth")
 	var all sync.WaitGroup
 	all.Go(func() {
 		if err := s.CompareAndSwap(t.Context(), store.Grant, id, first, second); err != nil {
@@ -106,7 +107,7 @@ func TestALateAnswerIsNoConflict(t *testing.T) {
 			t.Errorf("the write of what was just read: %v", err)
 		}
 	})
-	eventually(t, "the second write waits", func() bool { return s.waiting() == 1 })
+	conformance.Eventually(t, "the second write waits", func() bool { return s.waiting() == 1 })
 	patch.release()
 	all.Wait()
 }
@@ -116,8 +117,8 @@ func TestReadsAreSharedButNeverOld(t *testing.T) {
 	c := newCluster(t, "Secret")
 	l := &link{}
 	s, other := c.open(t, l), c.open(t, nil)
-	id, first := createRecord(t, other)
-	second := newValue("second")
+	id, first := conformance.CreateRecord(t, other)
+	second := conformance.NewValue("second")
 	read := newHeld(t)
 	l.onGet(once(read.handle))
 
@@ -150,20 +151,20 @@ func TestNothingRunsAfterRun(t *testing.T) {
 	s := c.open(t, l)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, ignore) }()
+	go func() { ended <- s.Run(ctx, conformance.Ignore) }()
 	<-s.Synced()
-	createRecord(t, s)
+	conformance.CreateRecord(t, s)
 	short, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stop()
 	l.onPatch(cut)
-	if err := s.CompareAndSwap(short, store.Grant, store.NewID(0), nil, newValue("cut")); !errors.Is(err, store.ErrUnavailable) {
+	if err := s.CompareAndSwap(short, store.Grant, store.NewID(0), nil, conformance.NewValue("cut")); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("CompareAndSwap: %v, want that the store is unavailable", err)
 	}
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	eventually(t, "no goroutine of the store is left", func() bool {
+	conformance.Eventually(t, "no goroutine of the store is left", func() bool {
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		return !strings.Contains(string(stacks), "kubernetes.(*shard)") && !strings.Contains(string(stacks), "kubernetes.(*Store)")

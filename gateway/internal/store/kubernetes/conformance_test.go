@@ -48,7 +48,7 @@ func TestRacesWithAPausedWatch(t *testing.T) {
 			if !ok {
 				return
 			}
-			if err := remote.Do(t.Context(), pauseWatch); err != nil {
+			if err := remote.Do(t.Context(), conformance.PauseWatch); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 )
 
 // While gateways are rolled onto more shards, those that know fewer of them
@@ -18,10 +19,10 @@ func TestARecordInALaterShardIsGoodOnOlderReplicas(t *testing.T) {
 	options.ClientShards, options.GrantShards = 1, 1
 	older, newer := openWith(t, options), c.open(t, nil)
 	var told atomic.Int64
-	start(t, older, func(store.Kind, store.ID, []byte) { told.Add(1) })
-	start(t, newer, ignore)
+	conformance.Start(t, older, func(store.Kind, store.ID, []byte) { told.Add(1) })
+	conformance.Start(t, newer, conformance.Ignore)
 
-	id, first, second := store.NewID(1), newValue("first"), newValue("second")
+	id, first, second := store.NewID(1), conformance.NewValue("first"), conformance.NewValue("second")
 	if err := newer.CompareAndSwap(t.Context(), store.Grant, id, nil, first); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestARecordInALaterShardIsGoodOnOlderReplicas(t *testing.T) {
 func TestFillingShardsAreSaidToBe(t *testing.T) {
 	c := newCluster(t, "Secret")
 	s := c.open(t, nil)
-	start(t, s, ignore)
+	conformance.Start(t, s, conformance.Ignore)
 	if n, filling := s.Counts(store.Grant); n != shards || filling {
 		t.Fatalf("of an empty store: %d shards, filling: %v", n, filling)
 	}
@@ -64,7 +65,7 @@ func TestFillingShardsAreSaidToBe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.CompareAndSwap(t.Context(), store.Grant, id, nil, newValue(value)); err != nil {
+		if err := s.CompareAndSwap(t.Context(), store.Grant, id, nil, conformance.NewValue(value)); err != nil {
 			t.Fatal(err)
 		}
 	}

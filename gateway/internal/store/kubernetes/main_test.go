@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 	"vestibule.dev/vestibule/hack/testenv"
 )
 
@@ -28,11 +28,16 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	run := run
-	if os.Getenv(replicaEnv) != "" {
-		run = serveReplica
+	var o replicaOptions
+	is, err := conformance.IsReplica(&o)
+	code := 1
+	switch {
+	case err != nil:
+	case is:
+		code, err = serveReplica(o)
+	default:
+		code, err = run(m)
 	}
-	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -98,7 +103,7 @@ func newCluster(t *testing.T, kind string) cluster {
 		t.Fatal(err)
 	}
 	s := c.open(t, nil)
-	eventually(t, "the role is in force", func() bool {
+	conformance.Eventually(t, "the role is in force", func() bool {
 		_, err := s.Get(t.Context(), store.Grant, store.NewID(0))
 		return errors.Is(err, store.ErrNotFound)
 	})
@@ -165,53 +170,6 @@ func openWith(t *testing.T, o Options) *Store {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// start runs a replica until the test ends, and waits until it is synced.
-func start(t *testing.T, s *Store, observe store.Observer) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, observe) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	select {
-	case <-s.Synced():
-	case <-time.After(patience):
-		t.Fatal("the store does not sync")
-	}
-}
-
-func ignore(store.Kind, store.ID, []byte) {}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not so: %s", what)
-		}
-	}
-}
-
-var values atomic.Int64
-
-// newValue returns a value that has this text, and no other has.
-func newValue(text string) []byte {
-	return fmt.Appendf(store.AppendHeader(nil, time.Now().Add(time.Hour)), "%d %s", values.Add(1), text)
-}
-
-// createRecord makes a grant in the first shard, which must succeed.
-func createRecord(t *testing.T, s *Store) (store.ID, []byte) {
-	t.Helper()
-	id, value := store.NewID(0), newValue("first")
-	if err := s.CompareAndSwap(t.Context(), store.Grant, id, nil, value); err != nil {
-		t.Fatal(err)
-	}
-	return id, value
 }
 
 // status is an error as the API server answers it.

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 )
 
 var errCut = fmt.Errorf("reading: %w", io.ErrUnexpectedEOF)
@@ -70,7 +71,7 @@ func TestAWriteOutlivesAFailedAttempt(t *testing.T) {
 	l := &link{}
 	s := c.open(t, l)
 	var seen []byte
-	start(t, s, func(_ store.Kind, _ store.ID, value []byte) { seen = value })
+	conformance.Start(t, s, func(_ store.Kind, _ store.ID, value []byte) { seen = value })
 	for name, attempt := range map[string]handler{
 		"the answer is lost":             lost,
 		"the request is lost":            cut,
@@ -85,7 +86,7 @@ func TestAWriteOutlivesAFailedAttempt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			id := store.NewID(0)
 			var old []byte
-			for _, next := range [][]byte{newValue("created"), newValue("changed"), nil} {
+			for _, next := range [][]byte{conformance.NewValue("created"), conformance.NewValue("changed"), nil} {
 				l.onPatch(once(attempt))
 				if err := s.CompareAndSwap(t.Context(), store.Grant, id, old, next); err != nil {
 					t.Fatalf("CompareAndSwap: %v", err)
@@ -122,9 +123,9 @@ func TestALostAnswerAndAChangeOnTop(t *testing.T) {
 			l := &link{}
 			s := c.open(t, l)
 			shown := make(chan []byte, 100)
-			start(t, s, func(_ store.Kind, _ store.ID, value []byte) { shown <- value })
-			id, old := createRecord(t, s)
-			next := newValue("next")
+			conformance.Start(t, s, func(_ store.Kind, _ store.ID, value []byte) { shown <- value })
+			id, old := conformance.CreateRecord(t, s)
+			next := conformance.NewValue("next")
 			if tc.paused {
 				l.pauseWatch()
 			}
@@ -133,7 +134,7 @@ func TestALostAnswerAndAChangeOnTop(t *testing.T) {
 				for !tc.paused && !bytes.Equal(<-shown, next) {
 				}
 				now, getErr := other.Get(t.Context(), store.Grant, id)
-				onTop := other.CompareAndSwap(t.Context(), store.Grant, id, now, newValue("on top"))
+				onTop := other.CompareAndSwap(t.Context(), store.Grant, id, now, conformance.NewValue("on top"))
 				if err := errors.Join(getErr, onTop); err != nil {
 					t.Error(err)
 				}
@@ -154,13 +155,13 @@ func shortly(t *testing.T) (context.Context, context.CancelFunc) {
 // Nor is a creation repeated after another has deleted what it made.
 func TestALostAnswerAndADeletion(t *testing.T) {
 	c := newCluster(t, "Secret")
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s, other := c.open(t, l), c.open(t, nil)
-	start(t, s, o.observe)
-	id, value := store.NewID(0), newValue("created")
+	conformance.Start(t, s, o.Observe)
+	id, value := store.NewID(0), conformance.NewValue("created")
 	l.onPatch(once(func(req *http.Request, send http.RoundTripper) (*http.Response, error) {
 		resp, err := lost(req, send)
-		eventually(t, "the watch shows the record", func() bool { return o.knows(id, value) })
+		conformance.Eventually(t, "the watch shows the record", func() bool { return o.Knows(id, value) })
 		if err := other.CompareAndSwap(t.Context(), store.Grant, id, value, nil); err != nil {
 			t.Error(err)
 		}
@@ -180,8 +181,8 @@ func TestAnOutageEndsWithTheCallersPatience(t *testing.T) {
 	c := newCluster(t, "Secret")
 	l := &link{}
 	s := c.open(t, l)
-	start(t, s, ignore)
-	id, old := createRecord(t, s)
+	conformance.Start(t, s, conformance.Ignore)
+	id, old := conformance.CreateRecord(t, s)
 	broken := make(chan struct{})
 	for name, h := range map[string]handler{
 		"hung":        hung(broken),
@@ -197,7 +198,7 @@ func TestAnOutageEndsWithTheCallersPatience(t *testing.T) {
 			ctx, cancel := shortly(t)
 			defer cancel()
 			began := time.Now()
-			if err := s.CompareAndSwap(ctx, store.Grant, id, old, newValue("next")); !errors.Is(err, store.ErrUnavailable) {
+			if err := s.CompareAndSwap(ctx, store.Grant, id, old, conformance.NewValue("next")); !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("CompareAndSwap: %v, want that the store is unavailable", err)
 			}
 			if _, err := s.Get(ctx, store.Grant, id); !errors.Is(err, store.ErrUnavailable) {
@@ -214,7 +215,7 @@ func TestAnOutageEndsWithTheCallersPatience(t *testing.T) {
 			if name == "hung" {
 				close(broken)
 			}
-			eventually(t, "the writer has stopped", s.idle)
+			conformance.Eventually(t, "the writer has stopped", s.idle)
 		})
 	}
 	// What was tried may have taken place or not; the next one does.
@@ -222,7 +223,7 @@ func TestAnOutageEndsWithTheCallersPatience(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.CompareAndSwap(t.Context(), store.Grant, id, now, newValue("after")); err != nil {
+	if err := s.CompareAndSwap(t.Context(), store.Grant, id, now, conformance.NewValue("after")); err != nil {
 		t.Errorf("after the outage, CompareAndSwap: %v", err)
 	}
 }
@@ -246,14 +247,14 @@ func TestRetryAfterIsRespected(t *testing.T) {
 	c := newCluster(t, "Secret")
 	l := &link{}
 	s := c.open(t, l)
-	start(t, s, ignore)
+	conformance.Start(t, s, conformance.Ignore)
 	l.onPatch(once(func(req *http.Request, _ http.RoundTripper) (*http.Response, error) {
 		resp := status(req, http.StatusTooManyRequests, metav1.Status{Reason: metav1.StatusReasonTooManyRequests})
 		resp.Header.Set("Retry-After", "1")
 		return resp, nil
 	}))
 	began := time.Now()
-	createRecord(t, s)
+	conformance.CreateRecord(t, s)
 	if took := time.Since(began); took < time.Second {
 		t.Errorf("the write was tried again after %v, want 1s", took)
 	}

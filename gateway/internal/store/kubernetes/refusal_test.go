@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 	"vestibule.dev/vestibule/hack/testlog"
 )
 
@@ -26,8 +27,8 @@ func TestAValidationErrorIsNotQuoted(t *testing.T) {
 	options := c.options(l)
 	options.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s := openWith(t, options)
-	start(t, s, ignore)
-	id, secret := store.NewID(0), newValue(canary)
+	conformance.Start(t, s, conformance.Ignore)
+	id, secret := store.NewID(0), conformance.NewValue(canary)
 	if err := s.CompareAndSwap(t.Context(), store.Grant, id, nil, secret); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestAValidationErrorIsNotQuoted(t *testing.T) {
 		resp.Body = io.NopCloser(bytes.NewReader(answer))
 		return resp, nil
 	}))
-	err := s.CompareAndSwap(t.Context(), store.Grant, id, secret, newValue("next"))
+	err := s.CompareAndSwap(t.Context(), store.Grant, id, secret, conformance.NewValue("next"))
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Fatalf("CompareAndSwap: %v, want that the store is unavailable", err)
 	}
@@ -77,15 +78,15 @@ func TestARefusedWriteIsNotRepeated(t *testing.T) {
 		t.Run(string(reason), func(t *testing.T) {
 			l := &link{}
 			s := c.open(t, l)
-			start(t, s, ignore)
+			conformance.Start(t, s, conformance.Ignore)
 			l.onPatch(answers(code, reason))
 			for range 3 {
-				err := s.CompareAndSwap(t.Context(), store.Grant, store.NewID(0), nil, newValue("new"))
+				err := s.CompareAndSwap(t.Context(), store.Grant, store.NewID(0), nil, conformance.NewValue("new"))
 				if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrConflict) {
 					t.Errorf("CompareAndSwap: %v, want that the store is unavailable", err)
 				}
 			}
-			eventually(t, "the writer has stopped", s.idle)
+			conformance.Eventually(t, "the writer has stopped", s.idle)
 			if n := l.patches.Load(); n != 3 {
 				t.Errorf("3 writes took %d patches", n)
 			}
@@ -103,11 +104,11 @@ func TestAShardWithoutAMap(t *testing.T) {
 	options.REST, options.GrantShards = env.Config, 3 // The role knows of two.
 	options.Log = slog.New(slog.NewTextHandler(log, nil))
 	s := openWith(t, options)
-	start(t, s, ignore)
+	conformance.Start(t, s, conformance.Ignore)
 	ctx, cancel := context.WithCancel(t.Context())
 	answer := make(chan error, 1)
-	go func() { answer <- s.CompareAndSwap(ctx, store.Grant, store.NewID(2), nil, newValue("new")) }()
-	eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "writes do not get through") })
+	go func() { answer <- s.CompareAndSwap(ctx, store.Grant, store.NewID(2), nil, conformance.NewValue("new")) }()
+	conformance.Eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "writes do not get through") })
 	cancel()
 	if err := <-answer; !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("CompareAndSwap: %v, want that the store is unavailable", err)
@@ -115,5 +116,5 @@ func TestAShardWithoutAMap(t *testing.T) {
 	if n := l.patches.Load(); n > 4 {
 		t.Errorf("%d patches were tried meanwhile, want a few", n)
 	}
-	eventually(t, "the writer has stopped", s.idle)
+	conformance.Eventually(t, "the writer has stopped", s.idle)
 }

@@ -1,10 +1,7 @@
 package kubernetes
 
 import (
-	"encoding/json"
-	"errors"
 	"os"
-	"os/exec"
 	"testing"
 
 	"k8s.io/client-go/tools/clientcmd"
@@ -12,24 +9,11 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 )
 
-// replicaEnv makes the test binary a replica that its parent uses. It has the
-// replicaOptions.
-const replicaEnv = "VESTIBULE_TEST_REPLICA"
-
 type replicaOptions struct{ Kubeconfig, Namespace, Kind string }
-
-const (
-	pauseWatch  = "pause watch"
-	resumeWatch = "resume watch"
-)
 
 // serveReplica is the main program of a replica: it serves until its parent
 // closes the pipe, be it by dying.
-func serveReplica(*testing.M) (code int, err error) {
-	var o replicaOptions
-	if err := json.Unmarshal([]byte(os.Getenv(replicaEnv)), &o); err != nil {
-		return 1, err
-	}
+func serveReplica(o replicaOptions) (code int, err error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", o.Kubeconfig)
 	if err != nil {
 		return 1, err
@@ -40,8 +24,8 @@ func serveReplica(*testing.M) (code int, err error) {
 		return 1, err
 	}
 	return 0, conformance.Serve(os.Stdin, os.Stdout, s, map[string]func(){
-		pauseWatch:  l.pauseWatch,
-		resumeWatch: l.resumeWatch,
+		conformance.PauseWatch:  l.pauseWatch,
+		conformance.ResumeWatch: l.resumeWatch,
 	})
 }
 
@@ -53,29 +37,5 @@ func (c cluster) openProcess(t *testing.T) *conformance.Remote {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options, err := json.Marshal(replicaOptions{Kubeconfig: kubeconfig, Namespace: c.namespace, Kind: c.kind})
-	if err != nil {
-		t.Fatal(err)
-	}
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), replicaEnv+"="+string(options),
-		// The race detector would have it sleep for a second at its end.
-		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
-	child.Stderr = os.Stderr
-	in, inErr := child.StdinPipe()
-	out, outErr := child.StdoutPipe()
-	if err := errors.Join(inErr, outErr, child.Start()); err != nil {
-		t.Fatal(err)
-	}
-	r := conformance.Connect(out, in)
-	t.Cleanup(func() {
-		if err := in.Close(); err != nil {
-			t.Error(err)
-		}
-		r.Wait()
-		if err := child.Wait(); err != nil {
-			t.Errorf("the replica: %v", err)
-		}
-	})
-	return r
+	return conformance.OpenProcess(t, replicaOptions{Kubeconfig: kubeconfig, Namespace: c.namespace, Kind: c.kind})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -12,49 +11,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/store/conformance"
 )
-
-// told is all that an observer was told.
-type told struct {
-	mu     sync.Mutex
-	values map[store.ID][][]byte
-}
-
-func (o *told) observe(_ store.Kind, id store.ID, value []byte) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.values == nil {
-		o.values = map[store.ID][][]byte{}
-	}
-	o.values[id] = append(o.values[id], value)
-}
-
-func (o *told) history(id store.ID) [][]byte {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.values[id])
-}
-
-func (o *told) knows(id store.ID, value []byte) bool {
-	h := o.history(id)
-	return len(h) > 0 && same(h[len(h)-1], value)
-}
 
 // A watch that brings nothing makes the copy old, which Heard tells, and nothing
 // that is asked of the store itself wrong.
 func TestAPausedWatch(t *testing.T) {
 	c := newCluster(t, "Secret")
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s, other := c.open(t, l), c.open(t, nil)
-	start(t, s, o.observe)
-	id, value := createRecord(t, s)
-	eventually(t, "the watch brings our own write", func() bool { return s.versionSeen() > 0 })
+	conformance.Start(t, s, o.Observe)
+	id, value := conformance.CreateRecord(t, s)
+	conformance.Eventually(t, "the watch brings our own write", func() bool { return s.versionSeen() > 0 })
 
 	l.pauseWatch()
 	// One event may have been on its way.
-	eventually(t, "the watch is silent", func() bool {
+	conformance.Eventually(t, "the watch is silent", func() bool {
 		heard := s.Heard(store.Grant, id)
-		next := newValue("by another")
+		next := conformance.NewValue("by another")
 		if err := other.CompareAndSwap(t.Context(), store.Grant, id, value, next); err != nil {
 			t.Fatal(err)
 		}
@@ -65,11 +39,11 @@ func TestAPausedWatch(t *testing.T) {
 		return s.Heard(store.Grant, id).Equal(heard)
 	})
 	heard := s.Heard(store.Grant, id)
-	next := newValue("by us")
+	next := conformance.NewValue("by us")
 	if err := s.CompareAndSwap(t.Context(), store.Grant, id, value, next); err != nil {
 		t.Fatal(err)
 	}
-	if !o.knows(id, next) {
+	if !o.Knows(id, next) {
 		t.Error("the observer does not know our own write")
 	}
 	if now := s.Heard(store.Grant, id); !now.Equal(heard) {
@@ -77,21 +51,21 @@ func TestAPausedWatch(t *testing.T) {
 	}
 
 	l.resumeWatch()
-	eventually(t, "Heard advances", func() bool { return s.Heard(store.Grant, id).After(heard) })
+	conformance.Eventually(t, "Heard advances", func() bool { return s.Heard(store.Grant, id).After(heard) })
 }
 
 // Our own writes are ahead of the watch. What it brings then is older.
 func TestAWatchThatIsBehindOurWrites(t *testing.T) {
 	c := newCluster(t, "Secret")
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s, other := c.open(t, l), c.open(t, nil)
-	start(t, s, o.observe)
-	changed, first := createRecord(t, s)
-	deleted, last := createRecord(t, s)
+	conformance.Start(t, s, o.Observe)
+	changed, first := conformance.CreateRecord(t, s)
+	deleted, last := conformance.CreateRecord(t, s)
 
 	l.pauseWatch()
-	theirs, value := createRecord(t, other) // An event without our next writes.
-	second := newValue("second")
+	theirs, value := conformance.CreateRecord(t, other) // An event without our next writes.
+	second := conformance.NewValue("second")
 	created := store.NewID(0)
 	for _, w := range []struct {
 		id       store.ID
@@ -101,12 +75,12 @@ func TestAWatchThatIsBehindOurWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if o.knows(theirs, value) {
+	if o.Knows(theirs, value) {
 		t.Fatal("the watch is not behind")
 	}
 	l.resumeWatch()
-	marker, value := createRecord(t, other)
-	eventually(t, "the watch has caught up", func() bool { return o.knows(marker, value) })
+	marker, value := conformance.CreateRecord(t, other)
+	conformance.Eventually(t, "the watch has caught up", func() bool { return o.Knows(marker, value) })
 	for name, tc := range map[string]struct {
 		id   store.ID
 		want [][]byte
@@ -115,7 +89,7 @@ func TestAWatchThatIsBehindOurWrites(t *testing.T) {
 		"deleted": {deleted, [][]byte{last, nil}},
 		"created": {created, [][]byte{second}},
 	} {
-		if diff := cmp.Diff(tc.want, o.history(tc.id)); diff != "" {
+		if diff := cmp.Diff(tc.want, o.History(tc.id)); diff != "" {
 			t.Errorf("the observer of the %s record was told: %s", name, diff)
 		}
 	}
@@ -131,20 +105,20 @@ func (s *Store) versionSeen() uint64 {
 // A connection can die without a word.
 func TestASilentWatchIsReplaced(t *testing.T) {
 	c := newCluster(t, "Secret")
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s, other := c.open(t, l), c.open(t, nil)
 	for _, shards := range s.shards {
 		for _, sh := range shards {
 			sh.silence = 200 * time.Millisecond
 		}
 	}
-	start(t, s, o.observe)
+	conformance.Start(t, s, o.Observe)
 	l.pauseWatch()
-	id, value := createRecord(t, other)
+	id, value := conformance.CreateRecord(t, other)
 	before := l.watches.Load()
-	eventually(t, "each shard is watched anew", func() bool { return l.watches.Load() >= before+2*shards })
+	conformance.Eventually(t, "each shard is watched anew", func() bool { return l.watches.Load() >= before+2*shards })
 	l.resumeWatch()
-	eventually(t, "the observer knows the record", func() bool { return o.knows(id, value) })
+	conformance.Eventually(t, "the observer knows the record", func() bool { return o.Knows(id, value) })
 }
 
 // Many shards whose watches fail must not be a storm of them.
@@ -170,9 +144,9 @@ func TestAFailingWatchBacksOff(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			began := time.Now()
-			go func() { ended <- s.Run(ctx, ignore) }()
+			go func() { ended <- s.Run(ctx, conformance.Ignore) }()
 			// Then one shard at least is at its fifth watch.
-			eventually(t, "watches are tried again", func() bool { return l.watches.Load() > 4*2*shards })
+			conformance.Eventually(t, "watches are tried again", func() bool { return l.watches.Load() > 4*2*shards })
 			if took, least := time.Since(began), (100+200+400+800)*2/3*time.Millisecond; took < least {
 				t.Errorf("four watches failed within %v, want no less than %v", took, least)
 			}
@@ -187,16 +161,16 @@ func TestAFailingWatchBacksOff(t *testing.T) {
 // That somebody deletes a shard signs nobody out by itself.
 func TestADeletedShard(t *testing.T) {
 	c := newCluster(t, "Secret")
-	l, o := &link{}, &told{}
+	l, o := &link{}, &conformance.Told{}
 	s := c.open(t, l)
-	start(t, s, o.observe)
-	id, value := createRecord(t, s)
+	conformance.Start(t, s, o.Observe)
+	id, value := conformance.CreateRecord(t, s)
 
 	object := c.object(c.shard(store.Grant, 0))
 	if err := admin.Delete(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the shard is gone", func() bool {
+	conformance.Eventually(t, "the shard is gone", func() bool {
 		_, err := s.Get(t.Context(), store.Grant, id)
 		if errors.Is(err, store.ErrNotFound) {
 			t.Fatal("the record of a deleted shard is said not to exist")
@@ -204,15 +178,15 @@ func TestADeletedShard(t *testing.T) {
 		return errors.Is(err, store.ErrUnavailable)
 	})
 	for name, err := range map[string]error{
-		"creating": s.CompareAndSwap(t.Context(), store.Grant, store.NewID(0), nil, newValue("new")),
-		"changing": s.CompareAndSwap(t.Context(), store.Grant, id, value, newValue("changed")),
+		"creating": s.CompareAndSwap(t.Context(), store.Grant, store.NewID(0), nil, conformance.NewValue("new")),
+		"changing": s.CompareAndSwap(t.Context(), store.Grant, id, value, conformance.NewValue("changed")),
 		"deleting": s.CompareAndSwap(t.Context(), store.Grant, id, value, nil),
 	} {
 		if !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%s in a deleted shard: %v, want that the store is unavailable", name, err)
 		}
 	}
-	if !o.knows(id, value) {
+	if !o.Knows(id, value) {
 		t.Error("the observer was told that the record is gone")
 	}
 	if _, err := s.NewID(store.Client); err != nil {
@@ -220,21 +194,21 @@ func TestADeletedShard(t *testing.T) {
 	}
 
 	c.createShard(t, c.shard(store.Grant, 0))
-	eventually(t, "the new shard takes records", func() bool {
-		return s.CompareAndSwap(t.Context(), store.Grant, store.NewID(0), nil, newValue("new")) == nil
+	conformance.Eventually(t, "the new shard takes records", func() bool {
+		return s.CompareAndSwap(t.Context(), store.Grant, store.NewID(0), nil, conformance.NewValue("new")) == nil
 	})
-	eventually(t, "the observer knows what the new shard has", func() bool { return o.knows(id, nil) })
+	conformance.Eventually(t, "the observer knows what the new shard has", func() bool { return o.Knows(id, nil) })
 }
 
 func TestAnUnknownShard(t *testing.T) {
 	c := newCluster(t, "ConfigMap")
 	s := c.open(t, nil)
-	start(t, s, ignore)
+	conformance.Start(t, s, conformance.Ignore)
 	id := store.NewID(shards)
 	if _, err := s.Get(t.Context(), store.Grant, id); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Get: %v, want that the store is unavailable", err)
 	}
-	if err := s.CompareAndSwap(t.Context(), store.Grant, id, nil, newValue("new")); !errors.Is(err, store.ErrUnavailable) {
+	if err := s.CompareAndSwap(t.Context(), store.Grant, id, nil, conformance.NewValue("new")); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("CompareAndSwap: %v, want that the store is unavailable", err)
 	}
 	if heard := s.Heard(store.Grant, id); !heard.IsZero() {
@@ -257,8 +231,8 @@ func TestASweepThatIsBehind(t *testing.T) {
 	}
 	options.SweepEvery = time.Hour // Only along with writes.
 	s, other := openWith(t, options), c.open(t, nil)
-	start(t, s, ignore)
-	id, value := createRecord(t, s)
+	conformance.Start(t, s, conformance.Ignore)
+	id, value := conformance.CreateRecord(t, s)
 
 	l.pauseWatch()
 	renewed := store.AppendHeader(nil, time.Now().Add(24*time.Hour))
