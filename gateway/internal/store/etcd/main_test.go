@@ -45,9 +45,6 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// patience bounds what takes milliseconds on an idle machine.
-const patience = 20 * time.Second
-
 var prefixes atomic.Int64
 
 func newPrefix() string { return fmt.Sprintf("/vestibule/test-%d", prefixes.Add(1)) }

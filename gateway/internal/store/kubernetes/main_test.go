@@ -58,11 +58,7 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-const (
-	shards = 2 // of each kind of record
-	// patience bounds what takes milliseconds on an idle machine.
-	patience = 20 * time.Second
-)
+const shards = 2 // of each kind of record
 
 // cluster is the objects of one store, and a service account with the gateway's
 // role, which is all that the stores under test connect with.
