@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -22,6 +21,7 @@ import (
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers"
+	"vestibule.dev/vestibule/hack/loopback"
 	"vestibule.dev/vestibule/hack/testenv"
 	"vestibule.dev/vestibule/hack/testlog"
 )
@@ -59,7 +59,7 @@ func TestTheProgram(t *testing.T) {
 	defer cancel()
 	kubeconfig := install(ctx, t, env, admin)
 
-	probes, metrics := freeAddress(t), freeAddress(t)
+	probes, metrics := loopback.FreeAddress(t), loopback.FreeAddress(t)
 	o, err := parse([]string{
 		"-gateway-image", "gateway", "-kubeconfig", kubeconfig, "-leader-election-namespace", home,
 		"-health-probe-bind-address", probes, "-metrics-bind-address", metrics,
@@ -158,14 +158,6 @@ func mcpServer() *v1alpha1.MCPServer {
 				OIDC: &v1alpha1.OIDCUpstream{IssuerURL: "https://idp.example.com", UpstreamClient: v1alpha1.UpstreamClient{ClientID: "weather"}}}},
 		},
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {

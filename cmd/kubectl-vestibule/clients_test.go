@@ -12,6 +12,7 @@ import (
 	"vestibule.dev/vestibule/cmd/internal/devidp"
 	"vestibule.dev/vestibule/cmd/internal/weather"
 	"vestibule.dev/vestibule/hack/child"
+	"vestibule.dev/vestibule/hack/loopback"
 	"vestibule.dev/vestibule/hack/mcpclient"
 )
 
@@ -84,7 +85,7 @@ func TestWhoIsNotLetInLearnsIt(t *testing.T) {
 // TestNothingIsOverriddenForOnesOwn runs a file that is meant for this machine,
 // with a backend and an upstream of the user's own.
 func TestNothingIsOverriddenForOnesOwn(t *testing.T) {
-	public := freeAddress(t)
+	public := loopback.FreeAddress(t)
 	backend := listenAndServe(t, weather.Handler())
 	idpListener, err := devidp.Listen("127.0.0.1:0")
 	if err != nil {

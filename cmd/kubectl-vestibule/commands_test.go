@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/hack/child"
+	"vestibule.dev/vestibule/hack/loopback"
 	"vestibule.dev/vestibule/hack/mcpclient"
 )
 
@@ -28,7 +29,7 @@ func TestTheInspectorConnects(t *testing.T) {
 		t.Run(era, func(t *testing.T) {
 			cmd := nodeCommand(t, "@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli",
 				"--server-url", l.endpoint, "--transport", "http", "--protocol-era", era, "--format", "json",
-				"--callback-url", "http://"+freeAddress(t)+"/oauth/callback", "--method", "tools/list")
+				"--callback-url", "http://"+loopback.FreeAddress(t)+"/oauth/callback", "--method", "tools/list")
 			// It gives up at once where nobody could be asked to log in.
 			cmd.Env = append(cmd.Env, "MCP_AUTO_OPEN_ENABLED=true", "MCP_INSPECTOR_SECRET_STORE=memory")
 			p := child.Start(t, cmd)
@@ -44,7 +45,7 @@ func TestTheInspectorConnects(t *testing.T) {
 
 func TestMCPRemoteConnects(t *testing.T) {
 	l := start(t, sampleArgs(t)...)
-	_, port, _ := strings.Cut(freeAddress(t), ":")
+	_, port, _ := strings.Cut(loopback.FreeAddress(t), ":")
 	cmd := nodeCommand(t, "mcp-remote/dist/proxy.js", l.endpoint, port, "--transport", "http-only")
 	cmd.Env = append(cmd.Env, "MCP_REMOTE_CONFIG_DIR="+t.TempDir())
 	stdin, err := cmd.StdinPipe()

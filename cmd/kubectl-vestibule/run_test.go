@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"vestibule.dev/vestibule/hack/loopback"
 	"vestibule.dev/vestibule/hack/testlog"
 )
 
@@ -90,18 +91,7 @@ func start(t *testing.T, args ...string) *local {
 // sampleArgs run the sample on free ports, with a state of the test's own.
 func sampleArgs(t *testing.T) []string {
 	t.Helper()
-	return []string{"-f", sample, "-listen", freeAddress(t), "-idp-listen", freeAddress(t), "-state", t.TempDir()}
-}
-
-// freeAddress is one of loopback that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return []string{"-f", sample, "-listen", loopback.FreeAddress(t), "-idp-listen", loopback.FreeAddress(t), "-state", t.TempDir()}
 }
 
 func TestTheSampleSaysHowToUseIt(t *testing.T) {
@@ -182,7 +172,7 @@ func TestBadFlagsAreRefusedInWords(t *testing.T) {
 		"a file that is away": {[]string{"run", "-f", "away.yaml"}, "away.yaml"},
 		"an argument":         {[]string{"run", "-f", sample, "more"}, `unexpected argument "more"`},
 		"a public address":    {[]string{"run", "-f", sample, "-listen", "0.0.0.0:8788"}, "must be a loopback address"},
-		"a public IdP":        {[]string{"run", "-f", sample, "-listen", freeAddress(t), "-idp-listen", "0.0.0.0:1", "-state", t.TempDir()}, "no loopback address with a port: change -idp-listen"},
+		"a public IdP":        {[]string{"run", "-f", sample, "-listen", loopback.FreeAddress(t), "-idp-listen", "0.0.0.0:1", "-state", t.TempDir()}, "no loopback address with a port: change -idp-listen"},
 		"a port in use":       {[]string{"run", "-f", sample, "-listen", taken.Addr().String(), "-state", t.TempDir()}, "change -listen"},
 		"another command":     {[]string{"walk"}, "help requested"},
 	} {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/hack/loopback"
 )
 
 // gateway is one that runs as a process of its own, as it would in a pod.
@@ -28,10 +28,11 @@ func startGateway(ctx context.Context, program string, s backing, provider *idp)
 	if err != nil {
 		return nil, err
 	}
-	public, admin, err := freeAddresses()
+	addresses, err := loopback.FreeAddresses(2)
 	if err != nil {
 		return nil, err
 	}
+	public, admin := addresses[0], addresses[1]
 	g := &gateway{url: "http://" + public}
 	set, err := config.NewKeySet(time.Now()).Marshal()
 	if err != nil {
@@ -90,20 +91,6 @@ func configure(url, keys string, store config.Store, provider *idp) *config.Conf
 			RequiredScopes: map[string][]string{"mcp": {"read"}},
 		},
 	}
-}
-
-func freeAddresses() (first, second string, err error) {
-	one, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
-	}
-	defer one.Close()
-	other, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
-	}
-	defer other.Close()
-	return one.Addr().String(), other.Addr().String(), nil
 }
 
 // ready waits until a URL answers with 200.

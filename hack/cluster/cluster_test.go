@@ -16,10 +16,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"vestibule.dev/vestibule/hack/loopback"
 )
 
 func TestTheClusterDoesWhatAClusterDoes(t *testing.T) {
@@ -275,10 +276,9 @@ func within(t *testing.T, limit time.Duration, attempt func() error) {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(loopback.FreeAddress(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	return port
 }

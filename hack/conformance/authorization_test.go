@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"vestibule.dev/vestibule/hack/child"
+	"vestibule.dev/vestibule/hack/loopback"
 )
 
 var (
@@ -23,7 +24,7 @@ func TestTheAuthorizationServerConforms(t *testing.T) {
 	l := startGateway(t, "http://127.0.0.1:9") // no request gets that far
 	for _, revision := range []string{"2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"} {
 		t.Run(revision, func(t *testing.T) {
-			_, port, _ := strings.Cut(freeAddress(t), ":")
+			_, port, _ := strings.Cut(loopback.FreeAddress(t), ":")
 			results := t.TempDir()
 			p := child.Start(t, suite("alpha").command(t, results, "authorization",
 				"--url", l.issuer, "--resource", l.endpoint, "--spec-version", revision, "--port", port,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -23,6 +22,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/hack/child"
+	"vestibule.dev/vestibule/hack/loopback"
 	"vestibule.dev/vestibule/hack/mcpclient"
 )
 
@@ -66,7 +66,7 @@ func startGateway(t *testing.T, behind string) *local {
 		t.Fatal(err)
 	}
 	run := child.Start(t, exec.Command(program(t, gateway), "run", "-f", file,
-		"-listen", freeAddress(t), "-idp-listen", freeAddress(t), "-state", t.TempDir()))
+		"-listen", loopback.FreeAddress(t), "-idp-listen", loopback.FreeAddress(t), "-state", t.TempDir()))
 	t.Cleanup(func() {
 		if err := run.Stop(); err != nil || t.Failed() {
 			t.Errorf("the gateway ended: %v%s", err, run)
@@ -142,7 +142,7 @@ func (l *local) withToken(t *testing.T, token string) string {
 // returns the URL that it serves MCP at.
 func startBackend(t *testing.T, flags ...string) string {
 	t.Helper()
-	addr := freeAddress(t)
+	addr := loopback.FreeAddress(t)
 	child.Start(t, exec.Command(program(t, backend), append(flags, "-http", addr)...)).AwaitListener(t, addr, soon)
 	return "http://" + addr
 }
@@ -189,15 +189,4 @@ func program(t *testing.T, built func() (string, error)) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// freeAddress is one of loopback that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

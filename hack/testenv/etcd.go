@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"vestibule.dev/vestibule/hack/loopback"
 )
 
 // EtcdOptions describe a cluster.
@@ -68,7 +69,7 @@ func (e *Etcd) start(assets string, o EtcdOptions) (err error) {
 	scheme := map[bool]string{false: "http://", true: "https://"}[o.TLS]
 	var peers []string
 	for n := range max(o.Members, 1) {
-		addresses, err := freeAddresses(3)
+		addresses, err := loopback.FreeAddresses(3)
 		if err != nil {
 			return err
 		}
@@ -184,21 +185,4 @@ func (e *Etcd) Stop() error {
 		errs = append(errs, e.guard.stop())
 	}
 	return errors.Join(errs...)
-}
-
-// freeAddresses are on loopback, and nobody listens there.
-func freeAddresses(n int) (all []string, err error) {
-	var held []net.Listener // so that no address comes twice
-	for range n {
-		l, listenErr := net.Listen("tcp", "127.0.0.1:0")
-		if listenErr != nil {
-			err = fmt.Errorf("looking for a free port: %w", listenErr)
-			break
-		}
-		held, all = append(held, l), append(all, l.Addr().String())
-	}
-	for _, l := range held {
-		_ = l.Close() // nothing was sent
-	}
-	return all, err
 }
