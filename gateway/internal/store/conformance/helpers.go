@@ -113,18 +113,28 @@ const (
 // replicaEnv makes a test binary a replica that its parent uses: it has the options.
 const replicaEnv = "VESTIBULE_TEST_REPLICA"
 
-// IsReplica says whether this process is one that OpenProcess has started, and reads
-// its options.
-func IsReplica(options any) (bool, error) {
-	arg, ok := os.LookupEnv(replicaEnv)
-	if !ok {
-		return false, nil
+// Main is a TestMain: it runs the tests, or serves as the replica that OpenProcess has
+// started this process as, with the options that it was given. It returns the exit
+// code, and has said what went wrong.
+func Main[O any](m *testing.M, run func(*testing.M) (int, error), serve func(O) (int, error)) int {
+	code, err := 1, error(nil)
+	if arg, ok := os.LookupEnv(replicaEnv); ok {
+		var options O
+		if err = json.Unmarshal([]byte(arg), &options); err == nil {
+			code, err = serve(options)
+		}
+	} else {
+		code, err = run(m)
 	}
-	return true, json.Unmarshal([]byte(arg), options)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // OpenProcess starts this test binary once more, as a replica with these options,
-// which ends with the test. Its TestMain must Serve what it opens.
+// which ends with the test. Its TestMain is Main.
 func OpenProcess(t *testing.T, options any) *Remote {
 	t.Helper()
 	arg, err := json.Marshal(options)

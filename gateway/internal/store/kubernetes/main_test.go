@@ -27,23 +27,7 @@ var (
 	admin client.Client
 )
 
-func TestMain(m *testing.M) {
-	var o replicaOptions
-	is, err := conformance.IsReplica(&o)
-	code := 1
-	switch {
-	case err != nil:
-	case is:
-		code, err = serveReplica(o)
-	default:
-		code, err = run(m)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(conformance.Main(m, run, serveReplica)) }
 
 func run(m *testing.M) (code int, err error) {
 	env, err = testenv.Start(testenv.Options{})
