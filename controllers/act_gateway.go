@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/resources"
 )
 
@@ -79,7 +80,7 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 		}
 	}
 	m, err := resources.Config(s.server, resources.GatewayConfig(s.server, resources.Inputs{
-		BackendPort:  port,
+		BackendPort: port, BackendPortName: s.seen.Backend.PortName,
 		Directory:    resources.Directory,
 		ClientShards: s.clientShards,
 		GrantShards:  s.grantShards,
@@ -100,10 +101,11 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 	return err
 }
 
-// backendPort is the number of the backend's port: a number in the spec needs no
-// Service to be known.
+// backendPort is the number of the backend's port, or 0 if the Service must be there to
+// know it. To be called by its name, it need not be, if the spec has a number.
 func backendPort(s *scope) int32 {
-	if port := s.server.Spec.Bindings.MCPObject.Service.Port; port.Type == intstr.Int {
+	object := &s.server.Spec.Bindings.MCPObject
+	if port := object.Service.Port; port.Type == intstr.Int && object.SessionAffinity == v1alpha1.SessionAffinityNone {
 		return port.IntVal
 	}
 	return s.seen.Backend.Port

@@ -35,7 +35,7 @@ func (r *Reconciler) observeBackend(ctx context.Context, s *scope) error {
 	}
 	b := &conditions.Backend{Exists: true, External: service.Spec.Type == corev1.ServiceTypeExternalName}
 	if port := findPort(service, ref.Port); port != nil {
-		b.Port = port.Port
+		b.Port, b.PortName = port.Port, port.Name
 		b.Ready = readyEndpoints(slices.Items, port.Name)
 	}
 	s.seen.Backend = b

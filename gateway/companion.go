@@ -18,9 +18,11 @@ import (
 // companion is what a gateway does besides serving when a controller runs it: it
 // follows the policy, and reports what only it can know.
 type companion struct {
-	parts    *parts
-	objects  *cluster.Objects
-	reporter *report.Reporter
+	parts   *parts
+	objects *cluster.Objects
+	// endpoints are where pods come from; nil if they are not told apart.
+	endpoints *cluster.Endpoints
+	reporter  *report.Reporter
 
 	mu sync.Mutex
 	// badPolicy is why the newest policy is not in force, or nil.
@@ -40,6 +42,13 @@ func (p *parts) newCompanion(o Options) (*companion, error) {
 		return nil, err
 	}
 	c := &companion{parts: p, objects: &cluster.Objects{Client: client, Names: *p.cfg.Cluster, PodUID: o.PodUID, Log: o.Log}}
+	if b := p.cfg.Backend.Pods; b != nil {
+		slices, err := apiserver.New(rest, apiserver.EndpointSlices, p.cfg.Cluster.Namespace, o.WrapTransport)
+		if err != nil {
+			return nil, err
+		}
+		c.endpoints = &cluster.Endpoints{Client: slices, Service: b.Service, Port: b.Port, Log: o.Log}
+	}
 	c.reporter = &report.Reporter{
 		Initial: config.Report{
 			Version: config.Version, Config: o.ConfigName, Upstreams: map[string]config.Check{}, Routes: map[string]config.Check{},
@@ -63,6 +72,9 @@ func (c *companion) run(ctx context.Context) {
 		defer c.mu.Unlock()
 		c.badPolicy = err
 	})
+	if c.endpoints != nil {
+		go c.endpoints.Follow(ctx, c.parts.pods.Replace)
+	}
 	c.reporter.Run(ctx)
 }
 
@@ -103,11 +115,23 @@ func (c *companion) checks() ([]report.Check, error) {
 			return nil, err
 		}
 		checks = append(checks, report.Check{
-			Name: "route " + route.Name, Run: probe.Backend(endpoint, transport),
+			Name: "route " + route.Name, Run: probe.Backend(probe.Endpoint{URL: endpoint, Legacy: route.Transport == config.TransportSSE, Addr: p.anyPod}, transport),
 			Put: func(r *config.Report, outcome config.Check) { r.Routes[route.Name] = outcome },
 		})
 	}
 	return checks, nil
+}
+
+// anyPod returns the address of a pod that takes what is new, or "" if there is none,
+// or pods are not told apart.
+func (p *parts) anyPod() string {
+	if p.pods == nil {
+		return ""
+	}
+	if pod := p.pods.Pick(nil); pod != nil {
+		return pod.Addr
+	}
+	return ""
 }
 
 func (c *companion) checkPolicy(context.Context) (string, *report.Failure) {

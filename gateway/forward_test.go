@@ -268,3 +268,23 @@ func TestAClientThatGoesAway(t *testing.T) { // T7
 		t.Error("the backend does not learn that the client has gone")
 	}
 }
+
+func TestARevokedTokenEndsItsStreams(t *testing.T) {
+	gw, client, _ := loggedIn(t, gatewaytest.Setup{})
+	gw.Backend.Respond(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	tokens := client.Redeem(t, client.Login(t))
+	r := gw.Request(t, "GET", "/mcp", nil, map[string]string{"Authorization": "Bearer " + tokens.Access})
+	resp, err := gw.HTTP(0).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	client.Form(t, "/revoke", map[string][]string{"token": {tokens.Refresh}})
+	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
+		t.Errorf("the stream ends with %q, %v", rest, err)
+	}
+}

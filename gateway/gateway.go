@@ -22,6 +22,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/idjag"
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/pods"
 	"vestibule.dev/vestibule/gateway/internal/source"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/token"
@@ -45,6 +46,8 @@ type Options struct {
 	Store store.Store
 	// WrapTransport wraps what a Kubernetes store sends its requests with.
 	WrapTransport func(http.RoundTripper) http.RoundTripper
+	// Pods are used instead of those that the configuration names.
+	Pods *pods.Set
 	// DialOptions are added to those that an etcd store connects with.
 	DialOptions []grpc.DialOption
 	// Now tells the time; unset, time.Now.
@@ -134,11 +137,15 @@ type parts struct {
 	clients   *clients.Service
 	grants    *grants.Service
 	upstreams upstreams
+	pods      *pods.Set // nil if they are not told apart
 	idjag     *idjag.Service
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
-	p := &parts{cfg: cfg, now: o.Now, log: o.Log, rules: newInForce()}
+	p := &parts{cfg: cfg, now: o.Now, log: o.Log, rules: newInForce(), pods: o.Pods}
+	if p.pods == nil && cfg.Backend.Pods != nil {
+		p.pods = pods.New()
+	}
 	var err error
 	if p.url, err = url.Parse(cfg.PublicURL); err != nil {
 		return nil, fmt.Errorf("publicURL: %w", err)

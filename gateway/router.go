@@ -236,10 +236,11 @@ func (p *parts) proxy(draining context.Context, r config.Route, transport http.R
 		ResourceMetadata: metadata.ResourceMetadataURL(p.cfg.PublicURL, r.Path),
 		Required:         func() oauth.Scopes { return p.rules.get().required[r.Name] },
 		Suggested:        p.suggested(r),
-		Backend:          backend, Transport: transport,
+		Backend:          backend, Transport: transport, Pods: p.pods, Legacy: r.Transport == config.TransportSSE,
 		Origins: func() cors.Origins { return p.rules.get().origins }, Sources: p.sources,
-		Checker:  p.grants,
-		Sessions: seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},
-		Patience: answerWithin, Draining: draining, Audit: p.audit, Log: p.log,
+		Checker:   p.grants,
+		Sessions:  seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},
+		KeepAlive: time.Duration(p.cfg.KeepAliveSeconds) * time.Second,
+		Patience:  answerWithin, Draining: draining, Audit: p.audit, Log: p.log,
 	}), nil
 }

@@ -18,6 +18,17 @@ type Bindings struct {
 	OAuthKV OAuthKV `json:"oauthKV"`
 }
 
+// SessionAffinity says what the gateways know of the backend's pods.
+//
+// +kubebuilder:validation:Enum=Session;None
+type SessionAffinity string
+
+// The kinds of SessionAffinity.
+const (
+	SessionAffinitySession SessionAffinity = "Session"
+	SessionAffinityNone    SessionAffinity = "None"
+)
+
 // MCPObjectType says which member of MCPObject is set.
 //
 // +kubebuilder:validation:Enum=Service;URL
@@ -45,6 +56,20 @@ type MCPObject struct {
 	//
 	// +optional
 	Service *ServicePort `json:"service,omitempty"`
+
+	// sessionAffinity is which pods requests go to. Session: the gateways call the
+	// Service's pods directly; each session stays with the pod that began it, whichever
+	// gateway its requests come to, and ends with it; everything else goes to a ready pod
+	// with little to do. For that, gateways may list and watch the EndpointSlices of this
+	// namespace. None: they call the Service's name, as a mesh would have it; a session
+	// then stays with its pod only if there is one, or if whatever is in between sees to
+	// it. It is not used for type URL.
+	//
+	// When unset, Session.
+	//
+	// +optional
+	// +kubebuilder:default=Session
+	SessionAffinity SessionAffinity `json:"sessionAffinity,omitempty"`
 
 	// url is scheme, host and port of an MCP server on the machine where the gateway
 	// runs: the host is localhost, 127.0.0.1 or [::1]. It is for kubectl vestibule

@@ -14,6 +14,18 @@ type Gateway struct {
 	// +kubebuilder:validation:Maximum=32
 	Replicas int32 `json:"replicas,omitempty"`
 
+	// streamKeepAliveSeconds is after what silence a gateway writes a comment into a
+	// stream of events, so that proxies in front of it do not take the stream for dead:
+	// it must be below their timeout. Clients do not see comments. 5 to 600.
+	//
+	// When unset, 25.
+	//
+	// +optional
+	// +kubebuilder:default=25
+	// +kubebuilder:validation:Minimum=5
+	// +kubebuilder:validation:Maximum=600
+	StreamKeepAliveSeconds int32 `json:"streamKeepAliveSeconds,omitempty"`
+
 	// trustedProxies are the CIDRs of the proxies in front of the gateway. A
 	// X-Forwarded-For header is believed as far as it was written by one of them;
 	// it decides whose registrations are counted together against the limit, and

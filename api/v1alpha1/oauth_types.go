@@ -2,11 +2,14 @@ package v1alpha1
 
 // Transport is how a backend speaks MCP.
 //
-// +kubebuilder:validation:Enum=StreamableHTTP
+// +kubebuilder:validation:Enum=StreamableHTTP;SSE
 type Transport string
 
-// TransportStreamableHTTP is the transport of MCP revisions from 2025-03-26.
-const TransportStreamableHTTP Transport = "StreamableHTTP"
+// The transports: that of MCP revisions from 2025-03-26, and that of 2024-11-05.
+const (
+	TransportStreamableHTTP Transport = "StreamableHTTP"
+	TransportSSE            Transport = "SSE"
+)
 
 // Route is one protected path.
 type Route struct {
@@ -31,7 +34,9 @@ type Route struct {
 	// +kubebuilder:validation:XValidation:rule=`!self.matches('^/(authorize|consent|callback|token|register|revoke|\\.well-known)(/|$)')`,message="routes[].path must not be one of the gateway's own paths, /authorize, /consent, /callback, /token, /register, /revoke and /.well-known, or below one."
 	Path string `json:"path"`
 
-	// transport is how the backend speaks on this route.
+	// transport is how the backend speaks on this route: StreamableHTTP, or SSE, the
+	// older HTTP with SSE. Of an SSE route, clients send their messages to path and
+	// /message, where the stream leads them.
 	//
 	// When unset, StreamableHTTP.
 	//

@@ -50,6 +50,9 @@ type Config struct {
 	OutageToleranceSeconds int64 `json:"outageToleranceSeconds"`
 	// Upstreams are the identity providers to log in with. At least one.
 	Upstreams []Upstream `json:"upstreams"`
+	// KeepAliveSeconds is after what silence a stream to a client has a comment; 0 is
+	// never.
+	KeepAliveSeconds int64 `json:"keepAliveSeconds,omitempty"`
 	// TrustedProxies are CIDRs whose X-Forwarded-For is believed.
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
 	// Rules are in this document where they change only with it. Otherwise they are
@@ -80,6 +83,16 @@ type Rules struct {
 type Backend struct {
 	// URL is scheme, host and port, without a path.
 	URL string `json:"url"`
+	// Pods, if set, names those behind URL. Then each session stays with one of them;
+	// otherwise URL alone is called.
+	Pods *BackendPods `json:"pods,omitempty"`
+}
+
+// BackendPods are those of a Service in the gateway's namespace.
+type BackendPods struct {
+	Service string `json:"service"`
+	// Port is the name of the Service's port, which has none if it has but one.
+	Port string `json:"port,omitempty"`
 }
 
 // StoreType names a kind of store.
@@ -144,14 +157,17 @@ type Route struct {
 	// Path is what clients call, under PublicURL: it begins with a slash and
 	// does not end in one.
 	Path string `json:"path"`
-	// Transport is how the backend speaks: StreamableHTTP.
+	// Transport is how the backend speaks: TransportStreamableHTTP or TransportSSE.
 	Transport string `json:"transport"`
 	// BackendPath is where the backend serves this route.
 	BackendPath string `json:"backendPath"`
 }
 
-// TransportStreamableHTTP is the transport of MCP revisions from 2025-03-26.
-const TransportStreamableHTTP = "StreamableHTTP"
+// The transports: that of MCP revisions from 2025-03-26, and that of 2024-11-05.
+const (
+	TransportStreamableHTTP = "StreamableHTTP"
+	TransportSSE            = "SSE"
+)
 
 // Registration bounds dynamic client registration.
 type Registration struct {

@@ -29,7 +29,7 @@ func good() *Config {
 			Enabled: true, AllowedHosts: []string{"claude.ai", "*.example.com", "clients.tools.svc:8443", "[fd00::1]:8443", "10.0.0.1"},
 			DeniedCIDRs: []string{"198.51.100.0/24"}, AllowedCIDRs: []string{"10.0.0.0/8"}, CABundleFile: "/etc/ca.crt",
 		},
-		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 2592000, OutageToleranceSeconds: 600,
+		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 2592000, OutageToleranceSeconds: 600, KeepAliveSeconds: 25,
 		Upstreams: []Upstream{{Name: "corp", Type: UpstreamOIDC, OIDC: &OIDCUpstream{
 			IssuerURL: "https://idp.example.com", UpstreamClient: UpstreamClient{ClientID: "vestibule", ClientSecretFile: "/etc/secret", Scopes: []string{"email"}},
 		}}},
@@ -209,13 +209,15 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{func(c *Config) { c.Routes[1].Name = "mcp" }, "routes[1].name: must be set, and to a name of its own"},
 		{func(c *Config) { c.Routes[1].Path = "/mcp" }, "routes[1].path: stands twice"},
 		{func(c *Config) { c.Routes[1].BackendPath = "" }, "routes[1].backendPath: must begin with a slash"},
-		{func(c *Config) { c.Routes[1].Transport = "SSE" }, "routes[1].transport: must be StreamableHTTP"},
+		{func(c *Config) { c.Routes[1].Transport = "stdio" }, "routes[1].transport: must be StreamableHTTP or SSE"},
 		{func(c *Config) { c.Scopes = nil }, "requiredScopes[mcp]: names weather:read, which is not in scopes"},
 
 		{func(c *Config) { c.Scopes = append(c.Scopes, Scope{Name: `a"b`}) }, "scopes[1].name: must be a scope token (RFC 6749 section 3.3)"},
 
 		{func(c *Config) { c.AccessTokenTTLSeconds = 0 }, "accessTokenTTLSeconds: must be positive"},
 		{func(c *Config) { c.RefreshTokenTTLSeconds = -1 }, "refreshTokenTTLSeconds: must be positive"},
+		{func(c *Config) { c.KeepAliveSeconds = -1 }, "keepAliveSeconds: must not be negative"},
+		{func(c *Config) { c.Backend.Pods = &BackendPods{} }, "backend.pods.service: must be set\nbackend.pods: must not be set without cluster"},
 		{func(c *Config) { c.OutageToleranceSeconds = -1 }, "outageToleranceSeconds: must not be negative"},
 		{func(c *Config) { c.OutageToleranceSeconds = 0 }, ""},
 		{func(c *Config) { c.Registration.TTLSeconds = 0 }, "registration.ttlSeconds: must be positive"},

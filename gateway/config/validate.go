@@ -19,6 +19,10 @@ func (c *Config) Validate() error {
 	v.publicURL(c.PublicURL)
 	v.check(c.KeysFile != "", "keysFile", "must be set")
 	v.baseURL("backend.url", c.Backend.URL)
+	if c.Backend.Pods != nil {
+		v.check(c.Backend.Pods.Service != "", "backend.pods.service", "must be set")
+		v.check(c.Cluster != nil, "backend.pods", "must not be set without cluster")
+	}
 	v.store("store", &c.Store)
 	if c.MigrateFrom != nil {
 		v.store("migrateFrom", c.MigrateFrom)
@@ -27,6 +31,7 @@ func (c *Config) Validate() error {
 	v.routes(c)
 	v.check(c.AccessTokenTTLSeconds > 0, "accessTokenTTLSeconds", "must be positive")
 	v.check(c.RefreshTokenTTLSeconds > 0, "refreshTokenTTLSeconds", "must be positive")
+	v.check(c.KeepAliveSeconds >= 0, "keepAliveSeconds", "must not be negative")
 	v.check(c.OutageToleranceSeconds >= 0, "outageToleranceSeconds", "must not be negative")
 	v.check(c.Registration.TTLSeconds > 0, "registration.ttlSeconds", "must be positive")
 	v.check(c.Registration.UnusedTTLSeconds > 0, "registration.unusedTTLSeconds", "must be positive")
@@ -111,7 +116,7 @@ func (v *validator) routes(c *Config) {
 		v.check(isPlainPath(r.Path), field+".path", "must begin with a slash and not end in one, and have plain characters only")
 		v.check(!isOwnPath(r.Path), field+".path", "is the gateway's own")
 		v.check(strings.HasPrefix(r.BackendPath, "/"), field+".backendPath", "must begin with a slash")
-		v.check(r.Transport == TransportStreamableHTTP, field+".transport", "must be "+TransportStreamableHTTP)
+		v.check(r.Transport == TransportStreamableHTTP || r.Transport == TransportSSE, field+".transport", "must be StreamableHTTP or SSE")
 		v.check(!paths[r.Path], field+".path", "stands twice")
 		v.check(r.Name != "" && !names[r.Name], field+".name", "must be set, and to a name of its own")
 		paths[r.Path], names[r.Name] = true, true

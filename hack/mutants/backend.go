@@ -46,7 +46,7 @@ var backendMutants = []mutant{
 		name: "clients-host-to-backend",
 		rule: "the backend is called by its own name",
 		file: "gateway/internal/proxy/forward.go",
-		old:  `out.Host = ""`,
+		old:  `out.Host = h.Backend.Host`,
 		new:  `out.Host = p.In.Host`,
 		pkg:  "gateway", run: "TestWhatTheBackendSees",
 	},

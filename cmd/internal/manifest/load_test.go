@@ -74,7 +74,7 @@ func TestDefaults(t *testing.T) {
 	const want = `
 publicURL: https://weather.example.com
 bindings:
-  mcpObject: {type: Service, service: {name: weather, port: 8080}}
+  mcpObject: {type: Service, service: {name: weather, port: 8080}, sessionAffinity: Session}
   oauthKV: {type: Kubernetes, kubernetes: {kind: Secret, minShards: 16, maxShards: 256}}
 routes: [{name: mcp, path: /mcp, transport: StreamableHTTP}]
 oauth:
@@ -87,7 +87,7 @@ oauth:
   outageToleranceSeconds: 600
   keys: {rotationPeriodSeconds: 7776000}
 upstreams: [{name: corp, type: OIDC, tokenRenewal: Disabled, oidc: {issuerURL: https://idp.example.com, clientID: vestibule}}]
-gateway: {replicas: 2}
+gateway: {replicas: 2, streamKeepAliveSeconds: 25}
 `
 	var spec v1alpha1.MCPServerSpec
 	if err := yaml.UnmarshalStrict([]byte(want), &spec); err != nil {

@@ -244,6 +244,9 @@ const (
 var gatewayRows = []row{
 	{"32 replicas", edits{"spec.gateway.replicas": 32}, ""},
 	{"33 replicas", edits{"spec.gateway.replicas": 33}, "should be less than or equal to 32"},
+	{"streamKeepAliveSeconds below 5", edits{"spec.gateway.streamKeepAliveSeconds": 4}, "should be greater than or equal to 5"},
+	{"streamKeepAliveSeconds of 600", edits{"spec.gateway.streamKeepAliveSeconds": 600}, ""},
+	{"streamKeepAliveSeconds above 600", edits{"spec.gateway.streamKeepAliveSeconds": 601}, "should be less than or equal to 600"},
 	{"no replicas", edits{"spec.gateway.replicas": 0}, "should be greater than or equal to 1"},
 	proxies("10.0.0.0/8", ""), proxies("192.0.2.1/32", ""), proxies("2001:db8::/32", ""),
 	proxies("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128", ""),

@@ -115,6 +115,8 @@ var bindingRows = []row{
 	{"no mcpObject", edits{backend: nil}, backend + ": Required value"},
 	{"no type of mcpObject", edits{backend + ".type": nil}, backend + ".type: Required value"},
 	{"an unknown type of mcpObject", edits{backend + ".type": "Pod"}, `supported values: "Service", "URL"`},
+	{"an unknown sessionAffinity", edits{backend + ".sessionAffinity": "ClientIP"}, `supported values: "Session", "None"`},
+	{"no sessionAffinity", edits{backend + ".sessionAffinity": "None"}, ""},
 	{"no service for type Service", edits{backend + ".service": nil}, "bindings.mcpObject.service must be set if"},
 	{"a service for type URL", edits{backend + ".type": "URL", backend + ".url": "http://127.0.0.1:3000"}, "bindings.mcpObject.service must be set if"},
 	{"no url for type URL", edits{backend: object{"type": "URL"}}, "bindings.mcpObject.url must be set if"},

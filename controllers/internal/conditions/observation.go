@@ -51,6 +51,8 @@ type Backend struct {
 	// Port is the number of the port that the spec names, or 0 if the Service
 	// has no such port.
 	Port int32
+	// PortName is its name, if it has one.
+	PortName string
 	// Ready is how many endpoints of this port are ready.
 	Ready int
 }

@@ -35,8 +35,9 @@ func ServiceAccount(server *v1alpha1.MCPServer) *corev1ac.ServiceAccountApplyCon
 		WithOwnerReferences(owner(server))
 }
 
-// Role is all that a gateway may do: with these objects, by name. What it may not
-// list, it cannot find.
+// Role is all that a gateway may do: with these objects, by name, and with the
+// EndpointSlices of the namespace if it tells the backend's pods apart. What else it
+// may not list, it cannot find.
 func Role(server *v1alpha1.MCPServer, clientShards, grantShards int) *rbacv1ac.RoleApplyConfiguration {
 	role := rbacv1ac.Role(Name(server), server.Namespace).
 		WithLabels(Labels(server, ComponentGateway)).
@@ -60,6 +61,10 @@ func Role(server *v1alpha1.MCPServer, clientShards, grantShards int) *rbacv1ac.R
 	}
 	core("configmaps", []string{"get", "watch"}, PolicyName(server))
 	core("configmaps", []string{"get", "patch"}, ReportName(server))
+	if keepsSessions(server) {
+		// Their names are made up, so none can be given.
+		role.WithRules(rbacv1ac.PolicyRule().WithAPIGroups("discovery.k8s.io").WithResources("endpointslices").WithVerbs("list", "watch"))
+	}
 	return role
 }
 

@@ -17,6 +17,8 @@ type Inputs struct {
 	// BackendPort is the number of the port that bindings.mcpObject.service.port
 	// stands for. It is not used for a backend of type URL.
 	BackendPort int32
+	// BackendPortName is its name, if it has one.
+	BackendPortName string
 	// Directory is where the gateway finds its files: keys/keyset.json, and, as far as
 	// they are referenced, client-secret and ca.crt below upstreams/<name>, ca.crt
 	// below documents, and ca.crt, tls.crt, tls.key, username and password below etcd.
@@ -44,6 +46,7 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 		ClientIDMetadataDocuments: clientDocuments(&spec.OAuth.ClientIDMetadataDocuments, in.Directory),
 		AccessTokenTTLSeconds:     int64(spec.OAuth.AccessTokenTTLSeconds),
 		RefreshTokenTTLSeconds:    int64(spec.OAuth.RefreshTokenTTLSeconds),
+		KeepAliveSeconds:          int64(spec.Gateway.StreamKeepAliveSeconds),
 		TrustedProxies:            spec.Gateway.TrustedProxies,
 	}
 	if tolerance := spec.OAuth.OutageToleranceSeconds; tolerance != nil {
@@ -112,7 +115,17 @@ func backend(server *v1alpha1.MCPServer, in Inputs) config.Backend {
 		return config.Backend{URL: object.URL}
 	}
 	host := fmt.Sprintf("%s.%s.svc", object.Service.Name, server.Namespace)
-	return config.Backend{URL: "http://" + net.JoinHostPort(host, strconv.Itoa(int(in.BackendPort)))}
+	b := config.Backend{URL: "http://" + net.JoinHostPort(host, strconv.Itoa(int(in.BackendPort)))}
+	if keepsSessions(server) && in.Cluster != nil {
+		b.Pods = &config.BackendPods{Service: object.Service.Name, Port: in.BackendPortName}
+	}
+	return b
+}
+
+// keepsSessions says whether gateways tell the backend's pods apart.
+func keepsSessions(server *v1alpha1.MCPServer) bool {
+	object := &server.Spec.Bindings.MCPObject
+	return object.Type == v1alpha1.MCPObjectService && object.SessionAffinity != v1alpha1.SessionAffinityNone
 }
 
 // store is the one of the given type: the server's, or the one that it had before.

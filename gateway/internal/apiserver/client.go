@@ -19,13 +19,14 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// A Resource is the plural name of a kind of the core group.
+// A Resource is the plural name of a kind.
 type Resource string
 
 // The resources that gateways touch.
 const (
-	Secrets    Resource = "secrets"
-	ConfigMaps Resource = "configmaps"
+	Secrets        Resource = "secrets"
+	ConfigMaps     Resource = "configmaps"
+	EndpointSlices Resource = "endpointslices"
 )
 
 // Client reads, patches and watches the objects of one resource in one namespace.
@@ -39,6 +40,9 @@ func New(cfg *rest.Config, resource Resource, namespace string, wrap func(http.R
 	cfg = rest.CopyConfig(cfg)
 	cfg.Timeout = 0 // Watches are open for minutes; other calls have their own.
 	cfg.APIPath, cfg.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
+	if resource == EndpointSlices {
+		cfg.APIPath, cfg.GroupVersion = "/apis", &schema.GroupVersion{Group: "discovery.k8s.io", Version: "v1"}
+	}
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
@@ -89,10 +93,21 @@ func (c *Client) Patch(ctx context.Context, name string, as PatchType, patch []b
 // every change, and bookmarks about once a minute. The server ends it after about
 // the given time.
 func (c *Client) Watch(ctx context.Context, name string, lasts time.Duration) (io.ReadCloser, error) {
+	// The field selector is what the role's resourceNames are checked against.
+	return c.watch(ctx, "fieldSelector", "metadata.name="+name, lasts)
+}
+
+// WatchLabelled is Watch for all objects that a label selector finds. A bookmark
+// follows when all were sent that there are.
+func (c *Client) WatchLabelled(ctx context.Context, selector string, lasts time.Duration) (io.ReadCloser, error) {
+	return c.watch(ctx, "labelSelector", selector, lasts)
+}
+
+func (c *Client) watch(ctx context.Context, by, selector string, lasts time.Duration) (io.ReadCloser, error) {
 	u := *c.path
 	u.RawQuery = url.Values{
 		"watch":                {"true"},
-		"fieldSelector":        {"metadata.name=" + name}, // What the role's resourceNames are checked against.
+		by:                     {selector},
 		"sendInitialEvents":    {"true"},
 		"resourceVersionMatch": {"NotOlderThan"},
 		"allowWatchBookmarks":  {"true"},

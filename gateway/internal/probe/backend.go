@@ -18,18 +18,36 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/report"
 )
 
-// Backend connects to an MCP server at endpoint over Streamable HTTP as a client
-// of any revision does, with server/discover or initialize, and leaves again.
-func Backend(endpoint *url.URL, transport http.RoundTripper) func(context.Context) (string, *report.Failure) {
+// Endpoint is one of an MCP server.
+type Endpoint struct {
+	URL *url.URL
+	// Legacy says that it speaks the transport of 2024-11-05.
+	Legacy bool
+	// Addr, when set, returns the address that one check connects to, or "" for that of
+	// URL: a session must stay with its pod.
+	Addr func() string
+}
+
+// Backend connects to an MCP server as a client of any revision does, with
+// server/discover or initialize, and leaves again.
+func Backend(e Endpoint, transport http.RoundTripper) func(context.Context) (string, *report.Failure) {
+	endpoint := e.URL
 	return func(ctx context.Context) (string, *report.Failure) {
-		seen := &observer{next: transport}
+		seen := &observer{next: transport, legacy: e.Legacy}
+		if e.Addr != nil {
+			seen.addr = e.Addr()
+		}
 		client := mcp.NewClient(&mcp.Implementation{Name: "vestibule-gateway", Version: "1"}, &mcp.ClientOptions{
 			Capabilities: &mcp.ClientCapabilities{},
 		})
-		session, err := client.Connect(ctx, &mcp.StreamableClientTransport{
+		var over mcp.Transport = &mcp.StreamableClientTransport{
 			Endpoint: endpoint.String(), HTTPClient: &http.Client{Transport: seen},
 			DisableStandaloneSSE: true, MaxRetries: -1,
-		}, nil)
+		}
+		if e.Legacy {
+			over = &mcp.SSEClientTransport{Endpoint: endpoint.String(), HTTPClient: &http.Client{Transport: seen}}
+		}
+		session, err := client.Connect(ctx, over, nil)
 		if err != nil {
 			return "", seen.explain(ctx, endpoint, err)
 		}
@@ -46,7 +64,9 @@ func Backend(endpoint *url.URL, transport http.RoundTripper) func(context.Contex
 
 // observer remembers how far requests came.
 type observer struct {
-	next http.RoundTripper
+	next   http.RoundTripper
+	addr   string
+	legacy bool
 
 	mu       sync.Mutex
 	statuses []int
@@ -54,6 +74,11 @@ type observer struct {
 }
 
 func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if o.addr != "" {
+		host := r.URL.Host
+		r = r.Clone(r.Context())
+		r.URL.Host, r.Host = o.addr, host
+	}
 	resp, err := o.next.RoundTrip(r)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -84,7 +109,7 @@ func (o *observer) explain(ctx context.Context, endpoint *url.URL, err error) *r
 	}
 	return &report.Failure{
 		Reason:  config.ReasonBackendNotMCP,
-		Message: fmt.Sprintf("%s answers an MCP client with %d, and not as Streamable HTTP has it", endpoint, last),
+		Message: fmt.Sprintf("%s answers an MCP client with %d, and not as %s has it", endpoint, last, map[bool]string{false: "Streamable HTTP", true: "SSE"}[o.legacy]),
 	}
 }
 

@@ -45,7 +45,7 @@ func TestBackend(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			message, failure := Backend(endpoint(t, tc.backend), http.DefaultTransport)(ctx)
+			message, failure := Backend(Endpoint{URL: endpoint(t, tc.backend)}, http.DefaultTransport)(ctx)
 			reason := ""
 			if failure != nil {
 				reason, message = failure.Reason, failure.Message
@@ -79,7 +79,7 @@ func TestTheProbeLeavesNoSession(t *testing.T) {
 			ended[r.Header.Get("Mcp-Session-Id")] = true
 		}
 	})
-	if _, failure := Backend(endpoint(t, backend), http.DefaultTransport)(t.Context()); failure != nil {
+	if _, failure := Backend(Endpoint{URL: endpoint(t, backend)}, http.DefaultTransport)(t.Context()); failure != nil {
 		t.Fatal(failure)
 	}
 	// The client has its answers, and may be ahead of those who gave them.

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/cors"
-	"vestibule.dev/vestibule/gateway/internal/identity"
 )
 
 // maxBody bounds a request's body, in bytes. Answers are not bounded.
@@ -36,15 +35,19 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// forward passes the request on, in the name of who. origin is the page's that
-// sent it, or "".
-func (h *Handler) forward(w http.ResponseWriter, r *http.Request, who identity.Identity, origin string) {
+// forward passes the request on.
+func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 	if r.ContentLength > maxBody {
 		writeTooLarge(w)
 		return
 	}
-	c := &call{who: who, origin: origin}
-	if status, message := h.openSession(r, c); status != 0 {
+	status, message := 0, ""
+	if r.URL.Path == h.path {
+		status, message = h.openSession(r, c)
+	} else {
+		c.target, status, message = h.openMessage(r, c)
+	}
+	if status != 0 {
 		if status == http.StatusServiceUnavailable {
 			w.Header().Set("Retry-After", "2")
 		}
@@ -61,7 +64,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, who identity.I
 
 func (h *Handler) newProxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport:      h.Transport,
+		Transport:      h.transport(),
 		BufferPool:     buffers,
 		FlushInterval:  -1,
 		Rewrite:        h.rewrite,
@@ -78,8 +81,11 @@ func (h *Handler) newProxy() *httputil.ReverseProxy {
 func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	out := p.Out
 	out.URL = &url.URL{Scheme: h.Backend.Scheme, Host: h.Backend.Host, Path: h.Backend.Path, RawQuery: p.In.URL.RawQuery}
-	out.Host = ""     // the backend's own, which servers that guard against rebinding insist on
-	out.Trailer = nil // or the client could still name headers behind the body
+	if c, _ := p.In.Context().Value(callKey{}).(*call); c != nil && c.target != nil {
+		out.URL = c.target
+	}
+	out.Host = h.Backend.Host // its own, which servers that guard against rebinding insist on
+	out.Trailer = nil         // or the client could still name headers behind the body
 	for name := range out.Header {
 		if claimed(name) {
 			delete(out.Header, name)
@@ -134,6 +140,14 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 		}
 		if resp.Request.Method == http.MethodGet {
 			resp.Body = endWhen(h.Draining, resp.Body)
+			if h.Legacy && resp.StatusCode == http.StatusOK {
+				if err := h.leadBack(resp); err != nil {
+					return err
+				}
+			}
+		}
+		if c, ok := resp.Request.Context().Value(callKey{}).(*call); ok {
+			resp.Body = newEvents(resp.Body, h.KeepAlive, h.stillGood(c))
 		}
 	}
 	if c, ok := resp.Request.Context().Value(callKey{}).(*call); ok && c.origin != "" {
@@ -151,6 +165,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	var timeout interface{ Timeout() bool }
 	switch tooLarge, cut := (*http.MaxBytesError)(nil), r.Context().Err() != nil; {
+	case errors.Is(err, errNoPod):
+		w.Header().Set("Retry-After", "2")
+		writeRPCError(w, http.StatusServiceUnavailable, "no pod of the MCP server behind this gateway takes requests now; try again shortly")
 	case errors.As(err, &tooLarge):
 		writeTooLarge(w)
 		return
@@ -159,6 +176,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errBackendUnauthorized):
 		h.Log.ErrorContext(r.Context(), "the backend asks for credentials: it must let the gateway in without", "route", h.Path)
 		writeRPCError(w, http.StatusBadGateway, "the MCP server behind this gateway asks for credentials of its own")
+	case errors.Is(err, errEndpoint):
+		h.Log.ErrorContext(r.Context(), "the backend's stream cannot be used", "route", h.Path, "error", err)
+		writeRPCError(w, http.StatusBadGateway, "the MCP server behind this gateway does not speak the transport of this route")
 	case errors.As(err, &timeout) && timeout.Timeout():
 		h.Log.ErrorContext(r.Context(), "the backend does not answer in time", "route", h.Path, "error", err)
 		writeRPCError(w, http.StatusGatewayTimeout, "the MCP server behind this gateway does not answer in time")

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"vestibule.dev/vestibule/gateway/internal/identity"
 	"vestibule.dev/vestibule/gateway/internal/source"
 )
 
@@ -53,7 +52,7 @@ func TestAnAnswerThatBeginsEarlyIsNotCutOff(t *testing.T) {
 	})
 	begun := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.forward(w, r.WithContext(context.WithValue(r.Context(), begunKey{}, begun)), identity.Identity{}, "")
+		h.forward(w, r.WithContext(context.WithValue(r.Context(), begunKey{}, begun)), &call{})
 	}))
 	defer server.Close()
 	resp, err := http.Post(server.URL, "application/json", strings.NewReader(`{"jsonrpc":"2.0"}`))

@@ -16,6 +16,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/identity"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/pods"
 	"vestibule.dev/vestibule/gateway/internal/seal"
 	"vestibule.dev/vestibule/gateway/internal/source"
 )
@@ -41,12 +42,19 @@ type Options struct {
 	// Backend is the URL of the route at the backend.
 	Backend   *url.URL
 	Transport http.RoundTripper
+	// Legacy says that the backend speaks the transport of 2024-11-05 on this route.
+	Legacy bool
+	// Pods are those behind Backend, if they are told apart: each session stays with
+	// one. Without, whatever is at the backend's address gets everything.
+	Pods *pods.Set
 	// Origins returns those from which browsers may call.
 	Origins func() cors.Origins
 	Sources *source.Resolver
 	Checker Checker
 	// Sessions seals session ids to their users.
 	Sessions seal.Box
+	// KeepAlive is after what silence a stream has a comment; 0 is never.
+	KeepAlive time.Duration
 	// Patience bounds how long a request without a good token may take to arrive.
 	Patience time.Duration
 	// Draining is done when the gateway is about to stop: streams that no
@@ -94,17 +102,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cors.Preflight(w, r, methods)
 		return
 	}
-	who, e := h.authenticate(r)
+	who, token, e := h.authenticate(r)
 	if e != nil {
 		h.refuse(w, r, e, who)
 		return
 	}
-	if r.URL.Path != h.path {
+	if r.URL.Path != h.path && !(h.Legacy && r.URL.Path == h.path+messagePath) {
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path; the endpoint is "+h.Resource)
 		return
 	}
 	_ = body.SetReadDeadline(time.Time{})
-	h.forward(w, r, who, origin)
+	h.forward(w, r, &call{who: who, token: token, origin: origin})
 }
 
 // comesFrom guards against pages that have a browser call a server under a
@@ -141,23 +149,22 @@ var errNoCredentials = errors.New("no bearer token")
 
 // authenticate is the one way in. It returns the identity with an error too, if
 // the token is good but does not reach.
-func (h *Handler) authenticate(r *http.Request) (identity.Identity, *oauth.Error) {
-	token, e := bearer(r)
-	if e != nil {
-		return identity.Identity{}, e
+func (h *Handler) authenticate(r *http.Request) (who identity.Identity, token string, e *oauth.Error) {
+	if token, e = bearer(r); e != nil {
+		return who, "", e
 	}
 	who, err := h.Checker.Check(r.Context(), token, h.Resource)
 	if err != nil {
-		return identity.Identity{}, oauth.AsError(err)
+		return identity.Identity{}, "", oauth.AsError(err)
 	}
 	if missing := who.Scopes.Missing(h.Required()); missing != nil {
-		return who, &oauth.Error{
+		return who, "", &oauth.Error{
 			Code: oauth.CodeInsufficientScope, Status: http.StatusForbidden,
 			Description: "the token lacks a scope that this request needs",
 			Cause:       errors.New("it lacks " + missing.String()),
 		}
 	}
-	return who, nil
+	return who, token, nil
 }
 
 // bearer returns the token in the Authorization header (RFC 6750 section 2.1),

@@ -76,9 +76,9 @@ func FuzzSessionID(f *testing.F) {
 		}
 		return sealed
 	}
-	good := of(session{"own", "https://idp.example", "alice", "/mcp"})
+	good := of(session{"own", "https://idp.example", "alice", "/mcp", ""})
 	for _, seed := range []string{
-		good, of(session{"own", "https://idp.example", "bob", "/mcp"}), of(session{"own", "https://other.example", "alice", "/mcp"}), of(session{"own", "https://idp.example", "alice", "/two"}),
+		good, of(session{"own", "https://idp.example", "bob", "/mcp", ""}), of(session{"own", "https://other.example", "alice", "/mcp", ""}), of(session{"own", "https://idp.example", "alice", "/two", ""}),
 		"own", "", good + "\n" + good, good[:20], good + "A", strings.Repeat("A", 200),
 	} {
 		f.Add(seed)

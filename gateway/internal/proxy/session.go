@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/audit"
 	"vestibule.dev/vestibule/gateway/internal/identity"
 	"vestibule.dev/vestibule/gateway/internal/keys"
+	"vestibule.dev/vestibule/gateway/internal/pods"
 	"vestibule.dev/vestibule/gateway/internal/seal"
 )
 
@@ -27,6 +29,8 @@ type session struct {
 	Subject string `cbor:"3,keyasint"`
 	// Route keeps the sessions of two routes apart.
 	Route string `cbor:"4,keyasint"`
+	// Pod is the UID of the pod that has it, if pods are told apart.
+	Pod string `cbor:"5,keyasint,omitempty"`
 }
 
 // sealSession hands a session that the backend has begun to the user whose
@@ -45,7 +49,7 @@ func (h *Handler) sealSession(resp *http.Response) error {
 		resp.Header.Set(sessionHeader, call.sealed)
 		return nil
 	}
-	sealed, err := seal.Seal(h.Sessions, session{id, call.who.Issuer, call.who.Subject, h.Path}, h.Sessions.Now().Add(config.SessionTTL))
+	sealed, err := seal.Seal(h.Sessions, h.begun(call, id), h.Sessions.Now().Add(config.SessionTTL))
 	if err != nil {
 		return err
 	}
@@ -53,14 +57,29 @@ func (h *Handler) sealSession(resp *http.Response) error {
 	return nil
 }
 
+// begun is what the request c has begun at the backend.
+func (h *Handler) begun(c *call, id string) session {
+	s := session{ID: id, Issuer: c.who.Issuer, Subject: c.who.Subject, Route: h.Path}
+	if c.pod != nil {
+		s.Pod = c.pod.UID
+	}
+	return s
+}
+
 // call is a request on its way to the backend.
 type call struct {
 	who    identity.Identity
+	token  string
 	origin string
 	// session is the one that the request belongs to, if any, and sealed the id
 	// that the client knows it by.
 	session session
 	sealed  string
+	// target is where at the backend it goes, if not to the route's own URL.
+	target *url.URL
+	// pod is the one that the request goes to, or went to; nil where they are not told
+	// apart.
+	pod *pods.Pod
 }
 
 type callKey struct{}
@@ -78,7 +97,19 @@ func (h *Handler) openSession(r *http.Request, c *call) (status int, message str
 	default:
 		return http.StatusBadRequest, "there is more than one Mcp-Session-Id header"
 	}
-	s, err := seal.Open[session](h.Sessions, values[0])
+	s, status, message := h.open(r, c, values[0])
+	if status != 0 {
+		return status, message
+	}
+	c.session, c.sealed = s, values[0]
+	r.Header.Set(sessionHeader, s.ID)
+	return 0, ""
+}
+
+// open returns what is sealed, if it is of this route, and its user's who sends the
+// request; and finds its pod.
+func (h *Handler) open(r *http.Request, c *call, sealed string) (s session, status int, message string) {
+	s, err := seal.Open[session](h.Sessions, sealed)
 	if err == nil && (s.Route != h.Path || s.Issuer != c.who.Issuer || s.Subject != c.who.Subject) {
 		err = errors.New("it is another user's, or another route's")
 	}
@@ -86,11 +117,18 @@ func (h *Handler) openSession(r *http.Request, c *call) (status int, message str
 		h.Audit.Record(r, audit.Refused, slog.String("route", h.Path), slog.String("client_id", c.who.ClientID),
 			slog.String("subject", c.who.Subject), slog.String("error", "unknown session"), slog.String("reason", err.Error()))
 		if errors.Is(err, keys.ErrNotYet) {
-			return http.StatusServiceUnavailable, "the session cannot be looked up now; try again shortly"
+			return s, http.StatusServiceUnavailable, "the session cannot be looked up now; try again shortly"
 		}
-		return http.StatusNotFound, "there is no such session"
+		return s, http.StatusNotFound, "there is no such session"
 	}
-	c.session, c.sealed = s, values[0]
-	r.Header.Set(sessionHeader, s.ID)
-	return 0, ""
+	if h.Pods != nil && s.Pod != "" {
+		if !h.podsKnown(r.Context()) {
+			return s, http.StatusServiceUnavailable, "the session's pod cannot be looked up now; try again shortly"
+		}
+		if c.pod = h.Pods.Find(s.Pod); c.pod == nil {
+			// It took the session with it: the client is to begin another.
+			return s, http.StatusNotFound, "there is no such session"
+		}
+	}
+	return s, 0, ""
 }
