@@ -66,9 +66,8 @@ type Gateway struct {
 	// companion is what else runs in a cluster; nil outside of one.
 	companion *companion
 
-	// draining is done when streams are to end.
-	draining context.Context //nolint:containedctx // the gateway's own life
-	drain    context.CancelFunc
+	// drain is begun when streams are to end.
+	drain *drain
 }
 
 // New returns a gateway. It opens the store's file, if it has one, and calls
@@ -84,9 +83,8 @@ func New(cfg *config.Config, set *config.KeySet, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{log: o.Log, store: p.store, clients: p.clients, grants: p.grants, rules: p.rules, keys: p.keys}
-	g.draining, g.drain = context.WithCancel(context.Background())
-	if g.handler, err = p.router(g.draining); err != nil {
+	g := &Gateway{log: o.Log, store: p.store, clients: p.clients, grants: p.grants, rules: p.rules, keys: p.keys, drain: newDrain()}
+	if g.handler, err = p.router(g.drain); err != nil {
 		return nil, err
 	}
 	if cfg.Cluster != nil {

@@ -64,7 +64,7 @@ func within(next http.HandlerFunc) http.HandlerFunc {
 }
 
 // router returns the handler of all paths under the public URL.
-func (p *parts) router(draining context.Context) (http.Handler, error) {
+func (p *parts) router(d *drain) (http.Handler, error) {
 	prefix := p.url.Path
 	mux := http.NewServeMux()
 	a := p.authorize()
@@ -82,7 +82,7 @@ func (p *parts) router(draining context.Context) (http.Handler, error) {
 	}
 	transport := proxy.NewTransport()
 	for _, r := range p.cfg.Routes {
-		h, err := p.proxy(draining, r, transport)
+		h, err := p.proxy(d, r, transport)
 		if err != nil {
 			return nil, err
 		}
@@ -225,7 +225,7 @@ func (p *parts) backend(r config.Route) (*url.URL, error) {
 	return u, nil
 }
 
-func (p *parts) proxy(draining context.Context, r config.Route, transport http.RoundTripper) (*proxy.Handler, error) {
+func (p *parts) proxy(d *drain, r config.Route, transport http.RoundTripper) (*proxy.Handler, error) {
 	backend, err := p.backend(r)
 	if err != nil {
 		return nil, err
@@ -241,6 +241,6 @@ func (p *parts) proxy(draining context.Context, r config.Route, transport http.R
 		Checker:   p.grants,
 		Sessions:  seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},
 		KeepAlive: time.Duration(p.cfg.KeepAliveSeconds) * time.Second,
-		Patience:  answerWithin, Draining: draining, Audit: p.audit, Log: p.log,
+		Patience:  answerWithin, Draining: d.begun, Stagger: d.stagger, Audit: p.audit, Log: p.log,
 	}), nil
 }

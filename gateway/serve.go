@@ -13,17 +13,20 @@ import (
 )
 
 // Timing of a shutdown: at first nothing changes but the readiness, until those
-// who send requests here have heard of it; then streams end and no connection
-// is taken any more; then what is under way may finish.
+// who send requests here have heard of it; then streams end, one after the other, and
+// no connection is taken any more; then what is under way may finish.
 type Timing struct {
 	// Announce is how long requests are still taken after the readiness is gone.
 	Announce time.Duration
+	// Stagger is how long it takes until all streams have ended that no request waits
+	// for: their clients, who all come back at once, come back one by one.
+	Stagger time.Duration
 	// Finish is how long requests under way may last after that.
 	Finish time.Duration
 }
 
 // DefaultTiming fits into the 30 seconds that a pod has by default.
-var DefaultTiming = Timing{Announce: 5 * time.Second, Finish: 20 * time.Second}
+var DefaultTiming = Timing{Announce: 5 * time.Second, Stagger: 8 * time.Second, Finish: 20 * time.Second}
 
 // Serve serves the public listener, and probes on the other (/healthz, /readyz),
 // until ctx is done; then it drains, and returns when all has ended. admin may be
@@ -40,7 +43,7 @@ func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing 
 	}
 
 	stopping := &atomic.Bool{}
-	servers := []*http.Server{g.serve(public, g.handler, failed)}
+	servers := []*http.Server{g.serve(public, lastAnswers(stopping, g.handler), failed)}
 	if admin != nil {
 		servers = append(servers, g.serve(admin, g.probes(stopping), failed))
 	}
@@ -52,7 +55,7 @@ func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing 
 		pause(timing.Announce)
 	case err = <-failed:
 	}
-	g.drain()
+	g.drain.begin(timing.Stagger)
 	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Finish)
 	defer cancel()
 	for _, s := range servers {
@@ -65,6 +68,18 @@ func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing 
 		return fmt.Errorf("serving: %w", err)
 	}
 	return nil
+}
+
+// lastAnswers has clients leave with the answer to what they ask of a gateway that is
+// about to stop, and ask another one next. Whose connection is closed while they send
+// cannot tell whether they were heard.
+func lastAnswers(stopping *atomic.Bool, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if stopping.Load() {
+			w.Header().Set("Connection", "close") // over HTTP/2 it is a GOAWAY
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func pause(d time.Duration) { <-time.After(d) }

@@ -128,6 +128,15 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("/healthz is %d during the drain", got)
 	}
 	gw.Register(t, nil)
+	// Who asks is to ask another one next, before this one closes its connections.
+	resp, err := http.Get(gw.Config.PublicURL + "/.well-known/oauth-authorization-server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if !resp.Close {
+		t.Error("a connection is kept for more requests during the drain")
+	}
 }
 
 // streams is a backend that sends what the test tells it to.
@@ -321,6 +330,35 @@ func TestTheDrain(t *testing.T) {
 	backend.send(t, "")
 	if a := receive(t, post, "the answer"); a.Status != http.StatusOK || !strings.Contains(a.Body, "result") {
 		t.Errorf("the POST under way gets %d %s", a.Status, a.Body)
+	}
+	gw.end(t)
+}
+
+func TestStreamsEndOneByOne(t *testing.T) {
+	const all = 500 * time.Millisecond
+	backend := newStreams()
+	gw := serve(t, gatewaytest.Setup{Backend: backend}, gateway.Timing{Stagger: all, Finish: soon})
+	gw.waitReady(t, http.StatusOK)
+	token := gw.login(t)
+	const n = 8 // as many as the backend keeps count of
+	ends := make(chan time.Time, n)
+	for range n {
+		stream := open(t.Context(), t, gw.Server, "GET", token, nil)
+		receive(t, backend.arrived, "the stream")
+		go func() {
+			_, _ = io.Copy(io.Discard, stream.Body)
+			ends <- time.Now()
+		}()
+	}
+	gw.stop()
+	first := receive(t, ends, "the end of a stream")
+	last := first
+	for range n - 1 {
+		last = receive(t, ends, "the end of a stream")
+	}
+	// All in one tenth of the time is what chance does once in a million times.
+	if took := last.Sub(first); took < all/10 {
+		t.Errorf("all streams end within %v", took)
 	}
 	gw.end(t)
 }

@@ -139,7 +139,7 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 			resp.Header.Set("Cache-Control", "no-cache, no-transform")
 		}
 		if resp.Request.Method == http.MethodGet {
-			resp.Body = endWhen(h.Draining, resp.Body)
+			resp.Body = endAfter(h.Draining, h.Stagger, resp.Body)
 			if h.Legacy && resp.StatusCode == http.StatusOK {
 				if err := h.leadBack(resp); err != nil {
 					return err
@@ -220,17 +220,23 @@ func (p *pool) Put(b []byte) { p.Pool.Put((*[32 << 10]byte)(b)) }
 // stream is a body that can be ended from outside.
 type stream struct {
 	io.ReadCloser
-	ended atomic.Bool
-	stop  func() bool
+	ended  atomic.Bool
+	stop   func() bool
+	closed chan struct{}
+	once   sync.Once
 }
 
-// endWhen returns body as one that ends, as if the backend had ended it, when
-// ctx is done.
-func endWhen(ctx context.Context, body io.ReadCloser) io.ReadCloser {
-	s := &stream{ReadCloser: body}
+// endAfter returns body as one that ends, as if the backend had ended it, some time
+// after ctx is done.
+func endAfter(ctx context.Context, delay func() time.Duration, body io.ReadCloser) io.ReadCloser {
+	s := &stream{ReadCloser: body, closed: make(chan struct{})}
 	s.stop = context.AfterFunc(ctx, func() {
-		s.ended.Store(true)
-		_ = body.Close() // wakes the reader
+		select {
+		case <-time.After(delay()):
+			s.ended.Store(true)
+			_ = body.Close() // wakes the reader
+		case <-s.closed:
+		}
 	})
 	return s
 }
@@ -245,5 +251,6 @@ func (s *stream) Read(p []byte) (int, error) {
 
 func (s *stream) Close() error {
 	s.stop()
+	s.once.Do(func() { close(s.closed) })
 	return s.ReadCloser.Close()
 }

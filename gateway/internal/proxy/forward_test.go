@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/source"
 )
@@ -48,7 +49,7 @@ func TestAnAnswerThatBeginsEarlyIsNotCutOff(t *testing.T) {
 	}
 	h := New(Options{
 		PublicURL: backend, Backend: backend, Transport: lateReader{}, Sources: sources,
-		Draining: t.Context(), Log: slog.New(slog.DiscardHandler),
+		Draining: t.Context(), Stagger: func() time.Duration { return 0 }, Log: slog.New(slog.DiscardHandler),
 	})
 	begun := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -57,9 +57,10 @@ type Options struct {
 	KeepAlive time.Duration
 	// Patience bounds how long a request without a good token may take to arrive.
 	Patience time.Duration
-	// Draining is done when the gateway is about to stop: streams that no
-	// request waits for end then.
+	// Draining is done when the gateway is about to stop. Streams that no request
+	// waits for end then, each after what Stagger returns.
 	Draining context.Context //nolint:containedctx // it outlives each request
+	Stagger  func() time.Duration
 	Audit    *audit.Log
 	Log      *slog.Logger
 }
