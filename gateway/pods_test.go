@@ -33,7 +33,7 @@ func (b *backendPod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no such session at this pod", http.StatusNotFound)
 		return
 	}
-	fmt.Fprint(w, b.name)
+	_, _ = fmt.Fprint(w, b.name)
 }
 
 func (b *backendPod) endpoint(ready bool) pods.Endpoint {

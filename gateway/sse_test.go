@@ -134,7 +134,7 @@ func announces(t *testing.T, beginning func() string) (*pods.Set, func() []*http
 			return
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprint(w, beginning())
+		_, _ = fmt.Fprint(w, beginning())
 		_ = http.NewResponseController(w).Flush()
 		if strings.HasSuffix(beginning(), "\n\n") {
 			<-r.Context().Done()

@@ -23,7 +23,7 @@ import (
 )
 
 // batch is how many codes are collected before they are redeemed: they live for a minute.
-const batch = 500
+const batch = 200
 
 func main() {
 	if err := bench(context.Background()); err != nil {
@@ -61,8 +61,8 @@ func bench(ctx context.Context) error {
 	for _, store := range strings.Split(*stores, ",") {
 		for _, size := range strings.Split(*sizes, ",") {
 			n, err := strconv.Atoi(size)
-			if err != nil || n < batch/5 {
-				return fmt.Errorf("-grants: %q is not a number from %d", size, batch/5)
+			if err != nil || n < batch/2 {
+				return fmt.Errorf("-grants: %q is not a number from %d", size, batch/2)
 			}
 			if err := b.store(ctx, store, n); err != nil {
 				return fmt.Errorf("%s with %d grants: %w", store, n, err)

@@ -108,12 +108,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, e, who)
 		return
 	}
-	if r.URL.Path != h.path && !(h.Legacy && r.URL.Path == h.path+messagePath) {
+	if !h.serves(r.URL.Path) {
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path; the endpoint is "+h.Resource)
 		return
 	}
 	_ = body.SetReadDeadline(time.Time{})
 	h.forward(w, r, &call{who: who, token: token, origin: origin})
+}
+
+// serves says whether there is anything at a path.
+func (h *Handler) serves(path string) bool {
+	return path == h.path || h.Legacy && path == h.path+messagePath
 }
 
 // comesFrom guards against pages that have a browser call a server under a
