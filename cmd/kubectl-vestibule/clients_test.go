@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -52,13 +54,50 @@ func TestStrictOAuthLibrariesAcceptEveryAnswer(t *testing.T) {
 	noSecretIn(t, l)
 }
 
+// TestTheTypeScriptSDKsStayConnected runs hack/clients/typescript/session.mjs, with a
+// session and without.
+func TestTheTypeScriptSDKsStayConnected(t *testing.T) {
+	l := start(t, sampleArgs(t)...)
+	c := newClient(t, l, "", "alice")
+	connect(t, c)
+	const dir = "../../hack/clients/typescript"
+	installTypeScript(t, dir)
+	for _, args := range [][]string{{"v1", "SESSIONS"}, {"v2", "SESSIONS"}, {"v2", "STATELESS"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			cmd := exec.Command("node", append(append([]string{"session.mjs"}, args...), l.endpoint)...)
+			cmd.Dir, cmd.Env = dir, append(os.Environ(), "VESTIBULE_TOKEN="+c.Token.AccessToken)
+			p := child.Start(t, cmd)
+			p.Await(t, regexp.MustCompile(`"calls":20,`), time.Minute)
+			if err := p.Stop(); err != nil {
+				t.Fatalf("the client fails: %v%s", err, p)
+			}
+			var did struct {
+				Calls, Progress, Sessions int
+				Again                     map[string]int
+			}
+			lines := strings.Split(strings.TrimSpace(p.Stdout.String()), "\n")
+			if err := json.Unmarshal([]byte(lines[len(lines)-1]), &did); err != nil {
+				t.Fatalf("%v%s", err, p)
+			}
+			if did.Progress < 2 || did.Sessions != 1 || len(did.Again) > 0 {
+				t.Errorf("the client did %+v", did)
+			}
+		})
+	}
+}
+
+func installTypeScript(t *testing.T, dir string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "../../hack/npm.sh", dir).CombinedOutput(); err != nil {
+		t.Fatalf("installing the client: %v\n%s", err, out)
+	}
+}
+
 // typescript runs a program of hack/clients/typescript, which must take so many steps.
 func typescript(t *testing.T, l *local, program string, steps int) {
 	t.Helper()
 	const dir = "../../hack/clients/typescript"
-	if out, err := exec.CommandContext(t.Context(), "../../hack/npm.sh", dir).CombinedOutput(); err != nil {
-		t.Fatalf("installing the client: %v\n%s", err, out)
-	}
+	installTypeScript(t, dir)
 	cmd := exec.Command("node", program, l.endpoint, "alice", l.passwords["alice"])
 	cmd.Dir = dir
 	p := child.Start(t, cmd)
