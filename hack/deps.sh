@@ -2,7 +2,7 @@
 # Makes sure that commands are there: on Debian as root it installs their
 # packages, elsewhere it fails and names them.
 #
-#   deps.sh gcc | git | ip | libseccomp | make | mount | nft | node | npm | shellcheck | unshare...
+#   deps.sh gcc | git | ip | libseccomp | make | mount | nft | nginx | node | npm | shellcheck | unshare...
 set -euo pipefail
 
 # present NAME says whether there is such a command. libseccomp is a library, to
@@ -25,7 +25,7 @@ for name in "$@"; do
 	nft) packages+=(nftables) ;;
 	node) packages+=(nodejs) ;;
 	unshare) packages+=(util-linux) ;;
-	git | make | mount | npm | shellcheck) packages+=("$name") ;;
+	git | make | mount | nginx | npm | shellcheck) packages+=("$name") ;;
 	*)
 		echo "deps.sh: no package is known for $name" >&2
 		exit 2
@@ -35,7 +35,8 @@ done
 [[ ${#packages[@]} -gt 0 ]] || exit 0
 
 if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
-	export DEBIAN_FRONTEND=noninteractive
+	# A package with a daemon does not start it.
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 	apt-get update -qq
 	apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null
 	exit 0

@@ -22,8 +22,9 @@ type gateway struct {
 	stop func()
 }
 
-// startGateway runs the program with a store and waits until it is ready.
-func startGateway(ctx context.Context, program string, s backing, provider *idp) (*gateway, error) {
+// startGateway runs the program with a store, in front of a backend, and waits until it
+// is ready.
+func startGateway(ctx context.Context, program string, s backing, provider *idp, backend string, env ...string) (*gateway, error) {
 	directory, err := os.MkdirTemp("", "vestibule-bench-")
 	if err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func startGateway(ctx context.Context, program string, s backing, provider *idp)
 		return nil, err
 	}
 	keys := filepath.Join(directory, "keyset.json")
-	configuration, err := json.Marshal(configure(g.url, keys, s.store, provider))
+	configuration, err := json.Marshal(configure(g.url, keys, s.store, provider, backend))
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +56,7 @@ func startGateway(ctx context.Context, program string, s backing, provider *idp)
 	}
 	cmd := exec.CommandContext(ctx, program, "-config", path, "-listen", public, "-admin", admin, "-kubeconfig", s.kubeconfig)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -73,10 +75,10 @@ func startGateway(ctx context.Context, program string, s backing, provider *idp)
 	return g, nil
 }
 
-func configure(url, keys string, store config.Store, provider *idp) *config.Config {
+func configure(url, keys string, store config.Store, provider *idp, backend string) *config.Config {
 	return &config.Config{
 		Version: config.Version, ServerUID: "bench", PublicURL: url, KeysFile: keys,
-		Backend: config.Backend{URL: "http://127.0.0.1:9"},
+		Backend: config.Backend{URL: backend},
 		Store:   store,
 		Routes:  []config.Route{{Name: "mcp", Path: "/mcp", Transport: config.TransportStreamableHTTP, BackendPath: "/mcp"}},
 		Registration: config.Registration{

@@ -1,7 +1,7 @@
-// Command bench measures what the authorization server costs: a gateway in a process
-// of its own, on each store, with a client and an identity provider that are not
-// measured. It prints a table in Markdown, of times of this machine: what can be
-// compared are those of one run.
+// Command bench measures what the gateway costs, in a process of its own, on each
+// store: as an authorization server, with a client and an identity provider that are
+// not measured, and as a proxy, beside others. It prints tables in Markdown, of times
+// of this machine: what can be compared are those of one run.
 package main
 
 import (
@@ -26,6 +26,9 @@ import (
 const batch = 200
 
 func main() {
+	if play() {
+		return
+	}
 	if err := bench(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -33,6 +36,8 @@ func main() {
 }
 
 func bench(ctx context.Context) error {
+	what := flag.String("measure", "authorization,plane", "the authorization server, the data `plane`, or both")
+	streams := flag.Int("streams", 10000, "`how many` streams are open at once")
 	stores := flag.String("stores", "Memory,Etcd,Kubernetes", "`stores` to measure")
 	sizes := flag.String("grants", "100,1000,10000", "`numbers` of grants to measure them with")
 	workers := flag.Int("workers", 8, "how many requests are under way at once")
@@ -55,11 +60,30 @@ func bench(ctx context.Context) error {
 		return err
 	}
 	b := &run{program: program, provider: provider, workers: *workers, hourly: *hourly}
-	fmt.Printf("%s, %d CPUs, %s, %d requests at once\n\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format("2 January 2006"), *workers)
-	fmt.Println("| store | grants | operation | CPU of the gateway | per second | half within | 99 % within |")
+	fmt.Printf("%s, %d CPUs, %s, %d requests at once\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format("2 January 2006"), *workers)
+	if strings.Contains(*what, "plane") {
+		if err := b.plane(ctx, strings.Split(*stores, ","), *streams); err != nil {
+			return fmt.Errorf("data plane: %w", err)
+		}
+	}
+	if strings.Contains(*what, "authorization") {
+		if err := b.authorization(ctx, strings.Split(*stores, ","), strings.Split(*sizes, ",")); err != nil {
+			return fmt.Errorf("authorization server: %w", err)
+		}
+	}
+	for _, line := range b.notes {
+		fmt.Println("\n" + line)
+	}
+	return nil
+}
+
+// authorization measures the authorization server on each store with each number of
+// grants.
+func (b *run) authorization(ctx context.Context, stores, sizes []string) error {
+	fmt.Println("\n| store | grants | operation | CPU of the gateway | per second | half within | 99 % within |")
 	fmt.Println("|---|---|---|---|---|---|---|")
-	for _, store := range strings.Split(*stores, ",") {
-		for _, size := range strings.Split(*sizes, ",") {
+	for _, store := range stores {
+		for _, size := range sizes {
 			n, err := strconv.Atoi(size)
 			if err != nil || n < batch/2 {
 				return fmt.Errorf("-grants: %q is not a number from %d", size, batch/2)
@@ -68,9 +92,6 @@ func bench(ctx context.Context) error {
 				return fmt.Errorf("%s with %d grants: %w", store, n, err)
 			}
 		}
-	}
-	for _, line := range b.notes {
-		fmt.Println("\n" + line)
 	}
 	return nil
 }
@@ -85,22 +106,12 @@ type run struct {
 }
 
 func (b *run) store(ctx context.Context, name string, grants int) (err error) {
-	var s backing
-	switch name {
-	case "Memory":
-		s = inMemory()
-	case "Etcd":
-		s, err = inEtcd()
-	case "Kubernetes":
-		s, err = inShards(ctx, grants)
-	default:
-		return errors.New("there is no such store")
-	}
+	s, err := startStore(ctx, name, grants)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	g, err := startGateway(ctx, b.program, s, b.provider)
+	g, err := startGateway(ctx, b.program, s, b.provider, "http://127.0.0.1:9") // nobody is behind it
 	if err != nil {
 		return err
 	}

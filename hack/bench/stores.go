@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/hack/testenv"
@@ -15,6 +16,19 @@ type backing struct {
 	// env is the API server that is behind it, if one is.
 	env  *testenv.Env
 	stop func() error
+}
+
+// startStore makes a store of a type, for so many grants.
+func startStore(ctx context.Context, name string, grants int) (backing, error) {
+	switch name {
+	case "Memory":
+		return inMemory(), nil
+	case "Etcd":
+		return inEtcd()
+	case "Kubernetes":
+		return inShards(ctx, grants)
+	}
+	return backing{}, fmt.Errorf("there is no store %q", name)
 }
 
 func inMemory() backing {

@@ -39,6 +39,7 @@ type Client struct {
 
 	// Session is the connection.
 	Session *mcp.ClientSession
+	oauth   auth.OAuthHandler
 	// Config and Token are what the SDK's OAuth code works with.
 	Config *oauth2.Config
 	Token  *oauth2.Token
@@ -97,9 +98,18 @@ func (c *Client) Connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.oauth = handler
+	return c.begin(ctx, -1)
+}
+
+// Begin begins a session with the tokens that Connect got, in place of the one there
+// was, which it does not end. A stream that breaks is opened again.
+func (c *Client) Begin(ctx context.Context) error { return c.begin(ctx, 5) }
+
+func (c *Client) begin(ctx context.Context, retries int) (err error) {
 	client := mcp.NewClient(&mcp.Implementation{Name: "mcpclient", Version: "1"}, nil)
 	c.Session, err = client.Connect(ctx,
-		&mcp.StreamableClientTransport{Endpoint: c.Endpoint, HTTPClient: c.HTTP, OAuthHandler: handler, MaxRetries: -1},
+		&mcp.StreamableClientTransport{Endpoint: c.Endpoint, HTTPClient: c.HTTP, OAuthHandler: c.oauth, MaxRetries: retries},
 		&mcp.ClientSessionOptions{ProtocolVersion: c.Revision})
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", c.Endpoint, err)
