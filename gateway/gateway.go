@@ -197,7 +197,7 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		Upstreams: p.upstreams,
 		Vouches:   p.vouches,
 		PublicURL: cfg.PublicURL,
-		Scopes:    func() oauth.Scopes { return p.scopes().With(oauth.Scopes{oauth.ScopeOfflineAccess}) },
+		Scopes:    func() oauth.Scopes { return p.rules.get().grantable },
 		Now:       o.Now, Log: o.Log,
 	})
 	p.keys = &keyFile{

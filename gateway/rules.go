@@ -26,6 +26,8 @@ type rules struct {
 	// people read of them.
 	scopes    oauth.Scopes
 	described []pages.Scope
+	// grantable are scopes and offline_access.
+	grantable oauth.Scopes
 	// required are those that a request on a route needs, by the route's name.
 	required map[string]oauth.Scopes
 	origins  cors.Origins
@@ -46,6 +48,7 @@ func compileRules(publicURL string, r *config.Rules) (*rules, error) {
 		c.scopes = append(c.scopes, s.Name)
 		c.described = append(c.described, pages.Scope{Name: s.Name, Description: s.Description})
 	}
+	c.grantable = c.scopes.With(oauth.Scopes{oauth.ScopeOfflineAccess})
 	for route, scopes := range r.RequiredScopes {
 		c.required[route] = scopes
 	}

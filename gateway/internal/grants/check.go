@@ -29,7 +29,7 @@ func (s *Service) Check(ctx context.Context, token, resource string) (identity.I
 	if err != nil {
 		return identity.Identity{}, oauth.InvalidToken(err.Error())
 	}
-	p := presented{id: t.Record, hash: tokens.Hash(token), resource: resource, now: now}
+	p := presented{id: t.Record, hash: tokens.Sum(token), resource: resource, now: now}
 	g, heard := s.table.Peek(p.id)
 	known := g != nil && s.permits(g, p) == nil
 	if known {
@@ -54,7 +54,7 @@ const (
 // presented is a genuine, unexpired token.
 type presented struct {
 	id       store.ID
-	hash     []byte
+	hash     [tokens.HashLen]byte
 	resource string
 	now      time.Time
 }
@@ -100,7 +100,7 @@ func (s *Service) refuse(p presented, reason string) error {
 
 // permits says why the grant does not let the token through, or returns nil.
 func (s *Service) permits(g *grant, p presented) error {
-	a := g.accessToken(p.hash)
+	a := g.accessToken(p.hash[:])
 	switch {
 	case a == nil:
 		return errors.New("the grant does not hold this token any more")
@@ -119,9 +119,9 @@ func (s *Service) permits(g *grant, p presented) error {
 }
 
 func (s *Service) identity(g *grant, p presented, client *clients.Client) identity.Identity {
-	a := g.accessToken(p.hash)
+	a := g.accessToken(p.hash[:])
 	return identity.Identity{
-		ClientID: g.ClientID, Upstream: g.Upstream, Issuer: g.Issuer, Subject: g.Subject, GrantID: p.id.String(),
+		ClientID: g.ClientID, Upstream: g.Upstream, Issuer: g.Issuer, Subject: g.Subject,
 		Scopes: narrow(client, s.configured(g.scopesOf(a))), ExpiresAt: time.Unix(a.ExpiresAt, 0),
 	}
 }
@@ -155,7 +155,7 @@ const (
 
 func newDeadTokens() *deadTokens { return &deadTokens{until: map[string]time.Time{}} }
 
-func (p presented) key() string { return string(p.hash) + p.resource }
+func (p presented) key() string { return string(p.hash[:]) + p.resource }
 
 func (d *deadTokens) has(p presented) bool {
 	d.mu.Lock()

@@ -177,14 +177,14 @@ func TestAnOutageRefusesNobody(t *testing.T) {
 func TestDeadTokensAreForgottenBeforeTheyFillTheMemory(t *testing.T) {
 	d, now := newDeadTokens(), time.Unix(0, 0)
 	for i := range 3 * maxDead {
-		d.add(presented{hash: tokens.Hash(string(rune(i))), now: now})
+		d.add(presented{hash: tokens.Sum(string(rune(i))), now: now})
 	}
 	if len(d.until) > maxDead {
 		t.Errorf("%d are kept", len(d.until))
 	}
-	last := presented{hash: []byte("last"), now: now}
+	last := presented{hash: tokens.Sum("last"), now: now}
 	d.add(last)
-	if !d.has(last) || d.has(presented{hash: []byte("last"), resource: "other", now: now}) {
+	if !d.has(last) || d.has(presented{hash: tokens.Sum("last"), resource: "other", now: now}) {
 		t.Error("a refusal is for one token at one resource")
 	}
 }

@@ -317,9 +317,11 @@ func (f *refresh) evaluate(d data) (oauth.Scopes, records.Verdict, error) {
 // configured narrows scopes to those that exist.
 func (s *Service) configured(scopes oauth.Scopes) oauth.Scopes {
 	known := s.opts.Scopes()
-	return slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool {
-		return !slices.Contains(known, scope)
-	})
+	unknown := func(scope string) bool { return !slices.Contains(known, scope) }
+	if !slices.ContainsFunc(scopes, unknown) {
+		return scopes // as in every check of a token
+	}
+	return slices.DeleteFunc(slices.Clone(scopes), unknown)
 }
 
 func equalHash(hash []byte, token string) bool { return keys.Equal(hash, tokens.Hash(token)) }

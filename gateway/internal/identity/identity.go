@@ -14,8 +14,6 @@ type Identity struct {
 	// Upstream is the name in the configuration of where the user logged in.
 	Upstream        string
 	Issuer, Subject string
-	// GrantID names the grant in the store. It is no secret.
-	GrantID string
 	// Scopes are those of the token that still exist.
 	Scopes oauth.Scopes
 	// ExpiresAt is when the token ends, whatever happens.

@@ -9,6 +9,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"hash"
+	"sync"
 	"time"
 )
 
@@ -33,7 +35,24 @@ type Key struct {
 	// ID is what sealed and minted things carry.
 	ID        uint8
 	notBefore time.Time
-	derived   map[Label][]byte
+	derived   map[Label]*subkey
+}
+
+// subkey is the key of one label. Every request authenticates something: what that
+// takes is kept from one to the next.
+type subkey struct {
+	secret []byte
+	macs   sync.Pool
+}
+
+// mac is an HMAC, and room for what goes into it.
+type mac struct {
+	hash.Hash
+	input []byte
+}
+
+func newSubkey(secret []byte) *subkey {
+	return &subkey{secret: secret, macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, secret)} }}}
 }
 
 // MAC authenticates parts under a label. Parts are length-prefixed, so that no
@@ -45,15 +64,19 @@ func (k *Key) MAC(label Label, parts ...[]byte) [MACLen]byte {
 
 // Derive returns 32 bytes that nobody without the root secret can compute from parts.
 func (k *Key) Derive(label Label, parts ...[]byte) [32]byte {
-	h := hmac.New(sha256.New, k.derived[label])
-	var n [4]byte
+	sub := k.derived[label]
+	m := sub.macs.Get().(*mac) //nolint:forcetypeassert // holds nothing else
+	m.input = m.input[:0]
 	for _, p := range parts {
-		binary.BigEndian.PutUint32(n[:], uint32(len(p))) //nolint:gosec // parts are short
-		h.Write(n[:])
-		h.Write(p)
+		m.input = binary.BigEndian.AppendUint32(m.input, uint32(len(p))) //nolint:gosec // parts are short
+		m.input = append(m.input, p...)
 	}
-	var out [32]byte
-	h.Sum(out[:0])
+	m.Reset()
+	_, _ = m.Write(m.input) // never fails (hash.Hash)
+	m.input = m.Sum(m.input[:0])
+	out := [32]byte(m.input)
+	clear(m.input)
+	sub.macs.Put(m)
 	return out
 }
 

@@ -58,7 +58,7 @@ func (r *Ring) Replace(s *config.KeySet) error {
 	}
 	now := r.set.Load()
 	for _, k := range now.keys {
-		if other := next.byID[k.ID]; other != nil && !Equal(other.derived[LabelMAC], k.derived[LabelMAC]) {
+		if other := next.byID[k.ID]; other != nil && !Equal(other.derived[LabelMAC].secret, k.derived[LabelMAC].secret) {
 			return fmt.Errorf("key %d is not the one that it was", k.ID)
 		}
 	}
@@ -72,13 +72,13 @@ func (r *Ring) Replace(s *config.KeySet) error {
 func derive(s *config.KeySet) (*set, error) {
 	next := &set{}
 	for _, root := range s.Keys {
-		k := &Key{ID: root.ID, notBefore: root.NotBefore, derived: map[Label][]byte{}}
+		k := &Key{ID: root.ID, notBefore: root.NotBefore, derived: map[Label]*subkey{}}
 		for _, label := range labels {
 			b, err := hkdf.Key(sha256.New, root.Secret, nil, string(label), 32)
 			if err != nil {
 				return nil, fmt.Errorf("deriving keys: %w", err)
 			}
-			k.derived[label] = b
+			k.derived[label] = newSubkey(b)
 		}
 		next.keys = append(next.keys, k)
 		next.byID[root.ID] = k

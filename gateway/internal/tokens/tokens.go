@@ -59,7 +59,11 @@ const (
 	rawLen  = bodyLen + keys.MACLen
 )
 
-var encodedLen = base64.RawURLEncoding.EncodedLen(rawLen)
+// encodedLen is the length of rawLen bytes in base64url without padding.
+const encodedLen = (rawLen*8 + 5) / 6
+
+// strict reads no two strings as the same bytes.
+var strict = base64.RawURLEncoding.Strict()
 
 // Mint returns the token with the given secret, under key.
 func Mint(key *keys.Key, t Token, secret [SecretLen]byte) string {
@@ -85,8 +89,10 @@ func Parse(ring *keys.Ring, kind Kind, s string, now time.Time) (Token, error) {
 		return Token{}, ErrMalformed
 	}
 	var raw [rawLen]byte
+	var in [encodedLen]byte // a conversion would allocate
+	copy(in[:], encoded)
 	// The decoder skips line breaks, so the length counts as well.
-	n, err := base64.RawURLEncoding.Strict().Decode(raw[:], []byte(encoded))
+	n, err := strict.Decode(raw[:], in[:])
 	if err != nil || n != rawLen || raw[0] != version {
 		return Token{}, ErrMalformed
 	}
@@ -128,8 +134,14 @@ const HashLen = sha256.Size
 // Hash is how a token or client secret is stored. They have 256 random bits, so
 // a plain hash cannot be searched.
 func Hash(s string) []byte {
-	h := sha256.Sum256([]byte(s))
+	h := Sum(s)
 	return h[:]
+}
+
+// Sum is Hash, and allocates nothing for a token.
+func Sum(s string) [HashLen]byte {
+	var room [len(Access) + encodedLen]byte
+	return sha256.Sum256(append(room[:0], s...))
 }
 
 // NewClientSecret returns a random client secret in the characters that every
