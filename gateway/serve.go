@@ -91,7 +91,13 @@ func (g *Gateway) serve(l net.Listener, h http.Handler, failed chan<- error) *ht
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		// The time in which an answer must be read is of that answer alone.
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			if state == http.StateIdle {
+				_ = conn.SetWriteDeadline(time.Time{}) // a connection that fails says so when it is used
+			}
+		},
+		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 	go func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {

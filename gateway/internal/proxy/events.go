@@ -1,115 +1,134 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 )
 
-// lookEvery is how often an open stream asks whether its token is still good, and
-// whether something must be said for it not to be taken for dead.
-var lookEvery = 5 * time.Second
+var (
+	// lookEvery is how often an open stream asks whether its token is still good, and
+	// whether something must be said for it not to be taken for dead.
+	lookEvery = 5 * time.Second
+	// stuckAfter is how long a client may leave unread what was sent to it.
+	stuckAfter = 30 * time.Second
+)
 
 // comment is one that clients do not see.
 const comment = ": keep-alive\n\n"
 
-// events is a stream of server-sent events on its way to the client: when nothing came
-// for a while it has a comment, between two events only; and it ends when good does
-// not hold any more.
+// answer is where an answer goes to: a client that must read on. If it is a stream of
+// server-sent events, it has a comment when nothing was sent for a while, between two
+// events only, and ends when its token is no good any more.
+//
+// It costs a stream no goroutine: most of them say nothing most of the time.
+type answer struct {
+	http.ResponseWriter
+	control *http.ResponseController
+
+	mu     sync.Mutex // answers, flushes and comments are not sent by one goroutine
+	events *events    // nil if it is no stream
+}
+
+// events is what is known of a stream.
 type events struct {
-	src       io.ReadCloser
+	body      *stream
 	keepAlive time.Duration
 	good      func() bool
 
-	chunks chan chunk
-	free   chan []byte
-	stop   chan struct{}
-	once   sync.Once
-
-	ticker *time.Ticker
-	rest   []byte // of what was read
-	buffer []byte // that rest is in
-	err    error  // after rest
-	tail   [4]byte
-	some   bool // any byte came
-	last   time.Time
+	timer *time.Timer // nil before it began, and when it is over
+	tail  [4]byte
+	some  bool // any byte was sent
+	last  time.Time
 }
 
-type chunk struct {
-	data []byte
-	err  error
+func newAnswer(w http.ResponseWriter) *answer {
+	return &answer{ResponseWriter: w, control: http.NewResponseController(w)}
 }
 
-// newEvents starts to read src, one piece ahead at most: a client that does not read
-// stops the backend.
-func newEvents(src io.ReadCloser, keepAlive time.Duration, good func() bool) *events {
-	e := &events{
-		src: src, keepAlive: keepAlive, good: good,
-		chunks: make(chan chunk), free: make(chan []byte, 1), stop: make(chan struct{}),
-		ticker: time.NewTicker(lookEvery), last: time.Now(),
-	}
-	e.free <- make([]byte, 4<<10)
-	go e.read()
-	return e
-}
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-func (e *events) read() {
-	for {
-		var buffer []byte
-		select {
-		case buffer = <-e.free:
-		case <-e.stop:
-			return
-		}
-		n, err := e.src.Read(buffer[:cap(buffer)])
-		select {
-		case e.chunks <- chunk{buffer[:n], err}:
-		case <-e.stop:
-			return
-		}
-		if err != nil {
-			return
-		}
+// WriteHeader begins the answer.
+func (a *answer) WriteHeader(status int) {
+	a.ResponseWriter.WriteHeader(status)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.events != nil && status >= http.StatusOK {
+		a.events.last = time.Now()
+		a.events.timer = time.AfterFunc(lookEvery, a.look)
 	}
 }
 
-func (e *events) Read(p []byte) (int, error) {
-	for {
-		if len(e.rest) > 0 {
-			n := copy(p, e.rest)
-			e.rest = e.rest[n:]
-			return n, nil
+func (a *answer) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wait()
+	n, err := a.ResponseWriter.Write(p)
+	if a.events != nil {
+		a.events.note(p[:n])
+	}
+	return n, err
+}
+
+// FlushError is for http.ResponseController.
+func (a *answer) FlushError() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wait()
+	return a.control.Flush()
+}
+
+// wait sets how long what is sent next may wait for the client; mu is held.
+func (a *answer) wait() {
+	_ = a.control.SetWriteDeadline(time.Now().Add(stuckAfter)) // not every writer has deadlines; the server's own has
+}
+
+// look ends the stream, or keeps it alive.
+func (a *answer) look() {
+	if !a.events.good() {
+		a.events.body.end()
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := a.events
+	if e.timer == nil {
+		return
+	}
+	if e.keepAlive > 0 && time.Since(e.last) >= e.keepAlive && e.between() {
+		a.wait()
+		_, err := io.WriteString(a.ResponseWriter, comment)
+		if err := errors.Join(err, a.control.Flush()); err != nil {
+			e.body.end() // nobody reads
+			return
 		}
-		if e.err != nil {
-			return 0, e.err
-		}
-		if e.buffer != nil {
-			e.free <- e.buffer
-			e.buffer = nil
-		}
-		select {
-		case c := <-e.chunks:
-			e.buffer, e.rest, e.err = c.data, c.data, c.err
-			if len(c.data) > 0 {
-				e.note(c.data)
-			}
-		case now := <-e.ticker.C:
-			if !e.good() {
-				e.err = io.EOF
-				continue
-			}
-			if e.keepAlive > 0 && now.Sub(e.last) >= e.keepAlive && e.between() {
-				e.last, e.rest = now, []byte(comment)
-			}
-		}
+		e.last = time.Now()
+	}
+	e.timer.Reset(lookEvery)
+}
+
+// close lets nothing be sent any more but by the server.
+func (a *answer) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.events != nil && a.events.timer != nil {
+		a.events.timer.Stop()
+		a.events.timer = nil
 	}
 }
 
 // note remembers how the stream ends so far.
 func (e *events) note(data []byte) {
+	if len(data) == 0 {
+		return
+	}
 	e.some, e.last = true, time.Now()
 	if len(data) >= len(e.tail) {
 		copy(e.tail[:], data[len(data)-len(e.tail):])
@@ -128,11 +147,48 @@ func (e *events) between() bool {
 	return end == "\n\n" || end == "\r\r" || string(e.tail[:]) == "\r\n\r\n"
 }
 
-// Close ends the reading, too.
-func (e *events) Close() error {
-	e.once.Do(func() { close(e.stop) })
-	e.ticker.Stop()
-	return e.src.Close()
+// stream is a body that can be ended from outside, as if the backend had ended it.
+type stream struct {
+	io.ReadCloser
+	ended  atomic.Bool
+	stop   func() bool // no more endAfter
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newStream(body io.ReadCloser) *stream { return &stream{ReadCloser: body} }
+
+func (s *stream) end() {
+	s.ended.Store(true)
+	_ = s.ReadCloser.Close() // wakes the reader
+}
+
+// endAfter ends the stream some time after ctx is done.
+func (s *stream) endAfter(ctx context.Context, delay func() time.Duration) {
+	s.closed = make(chan struct{})
+	s.stop = context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(delay()):
+			s.end()
+		case <-s.closed:
+		}
+	})
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	if err != nil && s.ended.Load() {
+		return n, io.EOF
+	}
+	return n, err
+}
+
+func (s *stream) Close() error {
+	if s.stop != nil {
+		s.stop()
+		s.once.Do(func() { close(s.closed) })
+	}
+	return s.ReadCloser.Close()
 }
 
 // stillGood says whether the request's token would be let through again. While the

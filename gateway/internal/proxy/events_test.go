@@ -1,7 +1,12 @@
 package proxy
 
 import (
+	"bufio"
+	"errors"
 	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +23,36 @@ func lookEachMillisecond(t *testing.T) {
 
 func always() bool { return true }
 
+// client is one that reads what it gets.
+type client struct{ io.Writer }
+
+func (client) Header() http.Header { return http.Header{} }
+func (client) WriteHeader(int)     {}
+func (client) Flush()              {}
+
+// begin sends a stream, and returns what its backend writes to and what its client reads.
+func begin(t *testing.T, keepAlive time.Duration, good func() bool) (backend *io.PipeWriter, got *bufio.Reader) {
+	t.Helper()
+	body, backend := io.Pipe()
+	reads, writes := io.Pipe()
+	a := newAnswer(client{writes})
+	a.events = &events{body: newStream(body), keepAlive: keepAlive, good: good}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a.WriteHeader(http.StatusOK)
+		_, err := io.Copy(a, a.events.body)
+		a.close()
+		_ = writes.CloseWithError(err)
+	}()
+	t.Cleanup(func() {
+		_ = backend.Close()
+		_ = reads.Close()
+		<-ended
+	})
+	return backend, bufio.NewReader(reads)
+}
+
 func read(t *testing.T, from io.Reader, n int) string {
 	t.Helper()
 	b := make([]byte, n)
@@ -30,20 +65,19 @@ func read(t *testing.T, from io.Reader, n int) string {
 func TestAQuietStreamHasComments(t *testing.T) { // T8, T33
 	lookEachMillisecond(t)
 	for _, ending := range []string{"\n\n", "\r\n\r\n", "\r\r"} {
-		src, backend := io.Pipe()
-		e := newEvents(src, time.Millisecond, always)
-		if got := read(t, e, 2*len(comment)); got != comment+comment {
+		backend, client := begin(t, time.Millisecond, always)
+		if got := read(t, client, 2*len(comment)); got != comment+comment {
 			t.Errorf("before the first event there is %q", got)
 		}
 		const half = "data: 1"
 		go func() {
-			_, _ = backend.Write([]byte(half))
+			_, _ = io.WriteString(backend, half)
 			time.Sleep(50 * time.Millisecond) // in which comments would be due
-			_, _ = backend.Write([]byte(ending))
+			_, _ = io.WriteString(backend, ending)
 		}()
 		var got string
 		for !strings.Contains(got, ending+comment) {
-			got += read(t, e, 1)
+			got += read(t, client, 1)
 			if len(got) > 1<<16 {
 				t.Fatalf("there is no comment after the event: %.200q", got)
 			}
@@ -51,61 +85,90 @@ func TestAQuietStreamHasComments(t *testing.T) { // T8, T33
 		if _, event, _ := strings.Cut(got, half); !strings.HasPrefix(event, ending) {
 			t.Errorf("within an event there is %q", event)
 		}
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
+	}
+}
+
+func TestAStreamWithoutKeepAliveIsLeftAlone(t *testing.T) {
+	lookEachMillisecond(t)
+	backend, client := begin(t, 0, always)
+	go func() {
+		time.Sleep(20 * time.Millisecond) // in which comments would be due
+		_, _ = io.WriteString(backend, "data: 1\n\n")
+		_ = backend.Close()
+	}()
+	if got, err := io.ReadAll(client); err != nil || string(got) != "data: 1\n\n" {
+		t.Errorf("%q arrives, %v", got, err)
 	}
 }
 
 func TestAStreamWhoseTokenIsNoGoodEnds(t *testing.T) {
 	lookEachMillisecond(t)
-	src, backend := io.Pipe()
 	var revoked atomic.Bool
-	e := newEvents(src, 0, func() bool { return !revoked.Load() })
-	go func() { _, _ = backend.Write([]byte("data: 1\n\n")) }()
-	if got := read(t, e, 9); got != "data: 1\n\n" {
+	backend, client := begin(t, 0, func() bool { return !revoked.Load() })
+	go func() { _, _ = io.WriteString(backend, "data: 1\n\n") }()
+	if got := read(t, client, 9); got != "data: 1\n\n" {
 		t.Errorf("there is %q", got)
 	}
 	revoked.Store(true)
-	if rest, err := io.ReadAll(e); err != nil || len(rest) != 0 {
+	if rest, err := io.ReadAll(client); err != nil || len(rest) != 0 {
 		t.Errorf("it ends with %q, %v", rest, err)
 	}
-	if err := e.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := backend.Write([]byte("more")); err == nil {
+	if _, err := io.WriteString(backend, "more"); err == nil {
 		t.Error("the backend is not told")
 	}
 }
 
-// counter is a backend without end.
-type counter struct{ read atomic.Int64 }
-
-func (c *counter) Read(p []byte) (int, error) {
-	c.read.Add(int64(len(p)))
-	return len(p), nil
+// endless is a backend that always has more, until it is told to end.
+type endless struct {
+	sent   atomic.Int64
+	closed chan struct{}
 }
 
-func (c *counter) Close() error { return nil }
+func (e *endless) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Request: r, Body: e, ContentLength: -1,
+		Header: http.Header{"Content-Type": {"text/event-stream"}},
+	}, nil
+}
 
-func TestAClientThatDoesNotReadStopsTheBackend(t *testing.T) {
-	c := &counter{}
-	e := newEvents(c, 0, always)
-	read(t, e, 100)
-	deadline := time.Now().Add(100 * time.Millisecond)
-	for time.Now().Before(deadline) {
-		if n := c.read.Load(); n > 2*4<<10 {
-			t.Fatalf("%d bytes were read for a client that took 100", n)
-		}
+func (e *endless) Read(p []byte) (int, error) {
+	select {
+	case <-e.closed:
+		return 0, errors.New("closed")
+	default:
+		e.sent.Add(int64(len(p)))
+		return len(p), nil
 	}
-	_ = e.Close()
 }
 
-func TestAStreamPassesUnchanged(t *testing.T) {
-	body := strings.Repeat("data: "+strings.Repeat("x", 777)+"\n\n", 100) + "data: cut of"
-	e := newEvents(io.NopCloser(strings.NewReader(body)), time.Hour, always)
-	got, err := io.ReadAll(e)
-	if err != nil || string(got) != body {
-		t.Errorf("%d bytes of %d arrive, %v", len(got), len(body), err)
+func (e *endless) Close() error {
+	close(e.closed)
+	return nil
+}
+
+func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
+	before := stuckAfter
+	stuckAfter = 100 * time.Millisecond
+	defer func() { stuckAfter = before }()
+	backend := &endless{closed: make(chan struct{})}
+	h := bare(t, backend)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.forward(w, r, &call{}) }))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-backend.closed:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the backend is still asked for more")
+	}
+	// What was asked of the backend is what the sockets between here and there hold.
+	if n := backend.sent.Load(); n > 64<<20 {
+		t.Errorf("%d bytes were sent to a client that reads none", n)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"mime"
 	"net"
@@ -13,7 +12,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/cors"
@@ -59,7 +57,9 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 	// the closed body for a failure and cut the answer off.
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	cors.Hide(w.Header())
-	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
+	c.answer = newAnswer(w)
+	defer c.answer.close()
+	h.proxy.ServeHTTP(c.answer, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 }
 
 func (h *Handler) newProxy() *httputil.ReverseProxy {
@@ -103,7 +103,10 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 // concern one connection alone, the proxy has removed already. Underscores count
 // as hyphens, since many frameworks cannot tell one from the other.
 func claimed(name string) bool {
-	plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	plain := name
+	if strings.Contains(name, "_") {
+		plain = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	}
 	if plain == sessionHeader {
 		return plain != name // a session that was not opened
 	}
@@ -138,8 +141,10 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 		if resp.Header.Get("Cache-Control") == "" {
 			resp.Header.Set("Cache-Control", "no-cache, no-transform")
 		}
+		body := newStream(resp.Body)
+		resp.Body = body
 		if resp.Request.Method == http.MethodGet {
-			resp.Body = endAfter(h.Draining, h.Stagger, resp.Body)
+			body.endAfter(h.Draining, h.Stagger)
 			if h.Legacy && resp.StatusCode == http.StatusOK {
 				if err := h.leadBack(resp); err != nil {
 					return err
@@ -147,7 +152,7 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 			}
 		}
 		if c, ok := resp.Request.Context().Value(callKey{}).(*call); ok {
-			resp.Body = newEvents(resp.Body, h.KeepAlive, h.stillGood(c))
+			c.answer.events = &events{body: body, keepAlive: h.KeepAlive, good: h.stillGood(c)}
 		}
 	}
 	if c, ok := resp.Request.Context().Value(callKey{}).(*call); ok && c.origin != "" {
@@ -209,48 +214,13 @@ func writeRPCError(w http.ResponseWriter, status int, message string) {
 	_ = json.NewEncoder(w).Encode(body) // the client has gone: nobody to tell
 }
 
-// pool lends the buffers that bodies are copied with.
+// pool lends the buffers that answers are copied with. A stream has one for as long as
+// it lasts, so they are smaller than others make them.
 type pool struct{ sync.Pool }
 
-var buffers = &pool{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
+const bufferSize = 8 << 10
 
-func (p *pool) Get() []byte  { return p.Pool.Get().(*[32 << 10]byte)[:] } //nolint:forcetypeassert // holds nothing else
-func (p *pool) Put(b []byte) { p.Pool.Put((*[32 << 10]byte)(b)) }
+var buffers = &pool{sync.Pool{New: func() any { return new([bufferSize]byte) }}}
 
-// stream is a body that can be ended from outside.
-type stream struct {
-	io.ReadCloser
-	ended  atomic.Bool
-	stop   func() bool
-	closed chan struct{}
-	once   sync.Once
-}
-
-// endAfter returns body as one that ends, as if the backend had ended it, some time
-// after ctx is done.
-func endAfter(ctx context.Context, delay func() time.Duration, body io.ReadCloser) io.ReadCloser {
-	s := &stream{ReadCloser: body, closed: make(chan struct{})}
-	s.stop = context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(delay()):
-			s.ended.Store(true)
-			_ = body.Close() // wakes the reader
-		case <-s.closed:
-		}
-	})
-	return s
-}
-
-func (s *stream) Read(p []byte) (int, error) {
-	n, err := s.ReadCloser.Read(p)
-	if err != nil && s.ended.Load() {
-		return n, io.EOF
-	}
-	return n, err
-}
-
-func (s *stream) Close() error {
-	s.stop()
-	s.once.Do(func() { close(s.closed) })
-	return s.ReadCloser.Close()
-}
+func (p *pool) Get() []byte  { return p.Pool.Get().(*[bufferSize]byte)[:] } //nolint:forcetypeassert // holds nothing else
+func (p *pool) Put(b []byte) { p.Pool.Put((*[bufferSize]byte)(b)) }

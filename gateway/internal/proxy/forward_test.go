@@ -38,8 +38,10 @@ func (lateReader) RoundTrip(r *http.Request) (*http.Response, error) {
 // begunKey finds what the client closes when the answer has begun.
 type begunKey struct{}
 
-func TestAnAnswerThatBeginsEarlyIsNotCutOff(t *testing.T) {
-	backend, err := url.Parse("http://backend.example/mcp")
+// bare returns a handler of which only forward is called.
+func bare(t *testing.T, backend http.RoundTripper) *Handler {
+	t.Helper()
+	u, err := url.Parse("http://backend.example/mcp")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,16 +49,20 @@ func TestAnAnswerThatBeginsEarlyIsNotCutOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := New(Options{
-		PublicURL: backend, Backend: backend, Transport: lateReader{}, Sources: sources,
+	return New(Options{
+		PublicURL: &url.URL{Scheme: "http", Host: "localhost"}, Path: "/mcp", Backend: u, Transport: backend, Sources: sources, Checker: everybody{},
 		Draining: t.Context(), Stagger: func() time.Duration { return 0 }, Log: slog.New(slog.DiscardHandler),
 	})
+}
+
+func TestAnAnswerThatBeginsEarlyIsNotCutOff(t *testing.T) {
+	h := bare(t, lateReader{})
 	begun := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.forward(w, r.WithContext(context.WithValue(r.Context(), begunKey{}, begun)), &call{})
 	}))
 	defer server.Close()
-	resp, err := http.Post(server.URL, "application/json", strings.NewReader(`{"jsonrpc":"2.0"}`))
+	resp, err := http.Post(server.URL+"/mcp", "application/json", strings.NewReader(`{"jsonrpc":"2.0"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,6 +80,8 @@ type call struct {
 	// pod is the one that the request goes to, or went to; nil where they are not told
 	// apart.
 	pod *pods.Pod
+	// answer is where the backend's goes to.
+	answer *answer
 }
 
 type callKey struct{}
