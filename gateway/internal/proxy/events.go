@@ -33,6 +33,7 @@ type answer struct {
 	control *http.ResponseController
 
 	mu     sync.Mutex // answers, flushes and comments are not sent by one goroutine
+	until  time.Time  // by when what is sent must have been read
 	events *events    // nil if it is no stream
 }
 
@@ -85,9 +86,14 @@ func (a *answer) FlushError() error {
 	return a.control.Flush()
 }
 
-// wait sets how long what is sent next may wait for the client; mu is held.
+// wait sets how long what is sent next may wait for the client, more or less: most
+// answers are sent in two pieces, at once. mu is held.
 func (a *answer) wait() {
-	_ = a.control.SetWriteDeadline(time.Now().Add(stuckAfter)) // not every writer has deadlines; the server's own has
+	until := time.Now().Add(stuckAfter)
+	if until.Sub(a.until) > stuckAfter/10 {
+		a.until = until
+		_ = a.control.SetWriteDeadline(until) // not every writer has deadlines; the server's own has
+	}
 }
 
 // look ends the stream, or keeps it alive.

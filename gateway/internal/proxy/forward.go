@@ -29,7 +29,10 @@ func NewTransport() *http.Transport {
 		MaxIdleConnsPerHost: 512,
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true,
-		ForceAttemptHTTP2:   true,
+		// Each stream has both for as long as it lasts.
+		ReadBufferSize:    2 << 10,
+		WriteBufferSize:   2 << 10,
+		ForceAttemptHTTP2: true,
 	}
 }
 
@@ -218,7 +221,7 @@ func writeRPCError(w http.ResponseWriter, status int, message string) {
 // it lasts, so they are smaller than others make them.
 type pool struct{ sync.Pool }
 
-const bufferSize = 8 << 10
+const bufferSize = 4 << 10
 
 var buffers = &pool{sync.Pool{New: func() any { return new([bufferSize]byte) }}}
 

@@ -86,12 +86,9 @@ const methods = "GET, POST, DELETE, OPTIONS"
 // are the backend's to judge: a client that asks without a token must learn
 // where to get one, however it asks.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// The server reads the rest of a body before it lets a refusal out. A stranger's
-	// is not waited for; that of whom we know may be a stream.
-	body := http.NewResponseController(w)
-	_ = body.SetReadDeadline(time.Now().Add(h.Patience)) // not every writer has deadlines; the server's own has
 	origin, e := h.comesFrom(r)
 	if e != nil {
+		h.hurry(w)
 		h.Audit.Record(r, audit.Refused, e.Facts(slog.String("route", h.Path))...)
 		writeRPCError(w, e.Status, e.Description)
 		return
@@ -100,20 +97,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cors.Expose(w.Header(), origin)
 	}
 	if r.Method == http.MethodOptions {
+		h.hurry(w)
 		cors.Preflight(w, r, methods)
 		return
 	}
 	who, token, e := h.authenticate(r)
 	if e != nil {
+		h.hurry(w)
 		h.refuse(w, r, e, who)
 		return
 	}
 	if !h.serves(r.URL.Path) {
+		h.hurry(w)
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path; the endpoint is "+h.Resource)
 		return
 	}
-	_ = body.SetReadDeadline(time.Time{})
 	h.forward(w, r, &call{who: who, token: token, origin: origin})
+}
+
+// hurry bounds how long a body may take to arrive, the rest of which the server reads
+// before it lets a refusal out. A stranger's is not waited for; that of whom we know
+// may be a stream.
+func (h *Handler) hurry(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.Patience)) // not every writer has deadlines; the server's own has
 }
 
 // serves says whether there is anything at a path.
