@@ -22,24 +22,24 @@ var routeMutants = []mutant{
 		name: "method-before-token",
 		rule: "who has no token learns where to get one, whatever the method",
 		file: "gateway/internal/proxy/handler.go",
-		old:  `who, e := h.authenticate(r)`,
+		old:  `who, token, e := h.authenticate(r)`,
 		new: `if !strings.Contains(methods, r.Method) {
 		writeRPCError(w, http.StatusMethodNotAllowed, "no such method")
 		return
 	}
-	who, e := h.authenticate(r)`,
+	who, token, e := h.authenticate(r)`,
 		pkg: "gateway", run: "TestWhoIsNotLetThrough",
 	},
 	{
 		name: "path-before-token",
 		rule: "who has no token does not learn what is at a path",
 		file: "gateway/internal/proxy/handler.go",
-		old:  `who, e := h.authenticate(r)`,
+		old:  `who, token, e := h.authenticate(r)`,
 		new: `if r.URL.Path != h.path {
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path")
 		return
 	}
-	who, e := h.authenticate(r)`,
+	who, token, e := h.authenticate(r)`,
 		pkg: "gateway", run: "TestWhoIsNotLetThrough",
 	},
 	{
@@ -118,6 +118,38 @@ var routeMutants = []mutant{
 		new: `origin, ok := h.Origins().Allow(r)
 	if false && !ok {`,
 		pkg: "gateway", run: "TestAttackDNSRebinding",
+	},
+	{
+		name: "streams-end-at-once",
+		rule: "the streams of a gateway that stops end one by one, so their clients come back one by one",
+		file: "gateway/drain.go",
+		old:  `if within <= 0 {`,
+		new:  `if within > 0 {`,
+		pkg:  "gateway", run: "TestStreamsEndOneByOne",
+	},
+	{
+		name: "clients-kept-to-the-end",
+		rule: "clients leave a gateway that stops with an answer, before it closes their connections",
+		file: "gateway/serve.go",
+		old:  `w.Header().Set("Connection", "close")`,
+		new:  `_ = w`,
+		pkg:  "gateway", run: "TestReadiness",
+	},
+	{
+		name: "stuck-reader-kept",
+		rule: "a client that does not read what it is sent is cut off",
+		file: "gateway/internal/proxy/events.go",
+		old:  `_ = a.control.SetWriteDeadline(until)`,
+		new:  `_ = until`,
+		pkg:  "gateway/internal/proxy", run: "TestAClientThatDoesNotReadIsCutOff",
+	},
+	{
+		name: "comment-within-an-event",
+		rule: "comments stand between events only",
+		file: "gateway/internal/proxy/events.go",
+		old:  ` && e.between() {`,
+		new:  ` {`,
+		pkg:  "gateway/internal/proxy", run: "TestAQuietStreamHasComments",
 	},
 	{
 		name: "session-at-any-pod",

@@ -77,8 +77,10 @@ func (b balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (b balancer) send(r *http.Request, pod *pods.Pod) (*http.Response, error) {
 	done := pod.Begin()
-	out := r.Clone(r.Context())
-	out.URL.Host = pod.Addr
+	to := *r.URL
+	to.Host = pod.Addr
+	out := r.WithContext(r.Context()) // a copy that shares the headers, which nobody changes
+	out.URL = &to
 	if r.Body != nil && r.Body != http.NoBody {
 		// The transport closes it when it fails, and the next pod is to have it. The
 		// reverse proxy closes it in the end.
