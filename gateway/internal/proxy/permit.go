@@ -85,9 +85,6 @@ func (h *Handler) askForMore(w http.ResponseWriter, r *http.Request, who identit
 
 // turnDown answers a request that no scope would help.
 func (h *Handler) turnDown(w http.ResponseWriter, r *http.Request, who identity.Identity, calls []jsonrpc.Call, refused error) {
-	if r.Context().Err() != nil {
-		return // the client has gone: nobody to tell
-	}
 	e, ok := errors.AsType[*refusal](refused)
 	if !ok {
 		e = &refusal{http.StatusForbidden, codeServerError, refused.Error()}

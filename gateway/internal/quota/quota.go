@@ -10,8 +10,8 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/source"
 )
 
-// Quotas count requests. Of users and clients that have been quiet for a minute they
-// remember nothing, and of others as much as a source.KeyedLimiter does.
+// Quotas count requests. They tell as many users and clients apart as a
+// source.KeyedLimiter does.
 type Quotas struct {
 	limits func() config.Quotas
 	now    func() time.Time
