@@ -193,22 +193,22 @@ func (s *scanner) digits() (n int) {
 // quoted reads a string, and returns what stands between the quotes as it is
 // written.
 func (s *scanner) quoted() ([]byte, error) {
-	s.pos++
-	for begin := s.pos; s.pos < len(s.data); {
-		switch c := s.data[s.pos]; {
+	rest := s.data[s.pos+1:]
+	for i := 0; i < len(rest); {
+		switch c := rest[i]; {
 		case c == '"':
-			s.pos++
-			return s.data[begin : s.pos-1], nil
+			s.pos += i + 2
+			return rest[:i], nil
 		case c < ' ':
 			return nil, errSyntax
 		case c == '\\':
-			n := escape(s.data[s.pos:])
+			n := escape(rest[i:])
 			if n == 0 {
 				return nil, errSyntax
 			}
-			s.pos += n
+			i += n
 		default:
-			s.pos++
+			i++
 		}
 	}
 	return nil, errSyntax

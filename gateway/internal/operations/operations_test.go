@@ -121,7 +121,7 @@ func TestURIsThatAreReadInMoreThanOneWay(t *testing.T) {
 		{"db://t?where=a/../b&c=%64", "db://t?where=a/../b&c=d"},
 		{"file:///a/", "file:///a/"}, {"file:///...", "file:///..."}, {"file:///a;b", "file:///a;b"},
 
-		{"a/b", ""}, {"", ""}, {"/etc/passwd", ""},
+		{"a/b", ""}, {"", ""}, {"file", ""}, {":a", ""}, {"/:a", ""}, {"\u017fmb://a/b", ""}, {"/etc/passwd", ""},
 		{"file:///a/../b", ""}, {"file:///a/%2e%2E/b", ""}, {"file:///a/..", ""}, {"file:///./a", ""}, {"file:///..;x/a", ""}, {"a:../b", ""},
 		{"file:///a%2f..%2fb", ""}, {"file:///a%252e%252e/b", ""}, {"file:///a%3f/../b", ""}, {"docs://a%2Fb/c", ""}, {"docs://a%2e/../b", ""},
 		{"file:////a", ""}, {"file:///a//b", ""}, {"file:///a%2F%2fb", ""}, {"docs:///a//b", ""},

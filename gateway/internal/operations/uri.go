@@ -18,6 +18,7 @@ var errURI = &jsonrpc.Error{
 }
 
 var (
+	schemeForm   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
 	encodedTwice = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 	// special are the schemes that browsers' libraries know more than one spelling for.
 	special = regexp.MustCompile(`^(https?|wss?|ftp|file)$`)
@@ -30,8 +31,8 @@ var (
 // open what nobody has judged.
 func normalized(uri string) (string, error) {
 	head, tail := cutBefore(uri, "?#")
-	scheme, path, ok := strings.Cut(head, ":")
-	if !ok {
+	scheme, path, _ := strings.Cut(head, ":")
+	if scheme == head || !schemeForm.MatchString(scheme) {
 		return "", errURI
 	}
 	scheme = strings.ToLower(scheme)
