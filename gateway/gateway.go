@@ -23,6 +23,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/pods"
+	"vestibule.dev/vestibule/gateway/internal/quota"
 	"vestibule.dev/vestibule/gateway/internal/source"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/token"
@@ -129,6 +130,7 @@ type parts struct {
 	keys      *keyFile
 	store     store.Store
 	rules     *inForce
+	quotas    *quota.Quotas
 	sources   *source.Resolver
 	audit     *audit.Log
 	documents *documents.Service
@@ -158,6 +160,7 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		}
 		p.rules.set(compiled)
 	}
+	p.quotas = quota.New(func() config.Quotas { return p.rules.get().quotas }, o.Now)
 	if p.sources, err = source.NewResolver(cfg.TrustedProxies); err != nil {
 		return nil, err
 	}

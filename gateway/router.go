@@ -15,6 +15,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/metadata"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/operations"
 	"vestibule.dev/vestibule/gateway/internal/pages"
 	"vestibule.dev/vestibule/gateway/internal/proxy"
 	"vestibule.dev/vestibule/gateway/internal/register"
@@ -211,7 +212,7 @@ func (p *parts) metadata() metadata.Server {
 		Authorize:          authorize.PathAuthorize, Token: token.Path, Register: register.Path, Revoke: revoke.Path,
 	}
 	for _, r := range p.cfg.Routes {
-		s.Resources = append(s.Resources, metadata.Resource{Name: r.Name, Path: r.Path})
+		s.Resources = append(s.Resources, metadata.Resource{Name: r.Name, Path: r.Path, Scopes: func() oauth.Scopes { return p.rules.get().published(r.Name) }})
 	}
 	return s
 }
@@ -236,7 +237,8 @@ func (p *parts) proxy(d *drain, r config.Route, transport http.RoundTripper) (*p
 		ResourceMetadata: metadata.ResourceMetadataURL(p.cfg.PublicURL, r.Path),
 		Required:         func() oauth.Scopes { return p.rules.get().required[r.Name] },
 		Suggested:        p.suggested(r),
-		Backend:          backend, Transport: transport, Pods: p.pods, Legacy: r.Transport == config.TransportSSE,
+		Rules:            func() *operations.Rules { return p.rules.get().judge(r.Name) }, Quotas: p.quotas,
+		Backend: backend, Transport: transport, Pods: p.pods, Legacy: r.Transport == config.TransportSSE,
 		Origins: func() cors.Origins { return p.rules.get().origins }, Sources: p.sources,
 		Checker:   p.grants,
 		Sessions:  seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},

@@ -10,6 +10,7 @@ import (
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/operations"
 	"vestibule.dev/vestibule/gateway/internal/pages"
 	"vestibule.dev/vestibule/gateway/policy"
 )
@@ -28,9 +29,17 @@ type rules struct {
 	described []pages.Scope
 	// grantable are scopes and offline_access.
 	grantable oauth.Scopes
+	// usual are those that clients are told of before they need them, and operating
+	// those of them that operations need.
+	usual, operating oauth.Scopes
 	// required are those that a request on a route needs, by the route's name.
 	required map[string]oauth.Scopes
 	origins  cors.Origins
+	// operations are what bodies are judged by, and listedOnly the same for the routes
+	// of denyUnlisted.
+	operations, listedOnly *operations.Rules
+	denyUnlisted           []string
+	quotas                 config.Quotas
 }
 
 func compileRules(publicURL string, r *config.Rules) (*rules, error) {
@@ -42,11 +51,22 @@ func compileRules(publicURL string, r *config.Rules) (*rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &rules{access: access, contact: r.AccessContact, allow: allow, required: map[string]oauth.Scopes{}}
+	c := &rules{
+		access: access, contact: r.AccessContact, allow: allow, required: map[string]oauth.Scopes{},
+		operations: operations.New(r.Scopes, false), listedOnly: operations.New(r.Scopes, true), denyUnlisted: r.DenyUnlistedTools,
+		quotas: r.Quotas,
+	}
 	c.origins = cors.NewOrigins(publicURL, r.AllowedOrigins)
 	for _, s := range r.Scopes {
 		c.scopes = append(c.scopes, s.Name)
 		c.described = append(c.described, pages.Scope{Name: s.Name, Description: s.Description})
+		if s.OnDemand {
+			continue
+		}
+		c.usual = append(c.usual, s.Name)
+		if s.NamesOperations() {
+			c.operating = append(c.operating, s.Name)
+		}
 	}
 	c.grantable = c.scopes.With(oauth.Scopes{oauth.ScopeOfflineAccess})
 	for route, scopes := range r.RequiredScopes {
@@ -55,13 +75,25 @@ func compileRules(publicURL string, r *config.Rules) (*rules, error) {
 	return c, nil
 }
 
-// suggested are the scopes for a client that does not say what it wants on a
-// route: what the route needs, or all there are for one that needs none.
+// suggested are the scopes for a client that does not say what it wants on a route:
+// what the route and its operations need, or all there are for one that needs none. Some
+// clients cannot ask for more later, so only those on demand are left out.
 func (r *rules) suggested(route string) oauth.Scopes {
 	if required := r.required[route]; len(required) > 0 {
-		return required
+		return required.With(r.operating)
 	}
-	return r.scopes
+	return r.usual
+}
+
+// published are the scopes in a route's metadata.
+func (r *rules) published(route string) oauth.Scopes { return r.usual.With(r.required[route]) }
+
+// judge returns what the bodies on a route are judged by, or nil.
+func (r *rules) judge(route string) *operations.Rules {
+	if slices.Contains(r.denyUnlisted, route) {
+		return r.listedOnly
+	}
+	return r.operations
 }
 
 // mayHave returns those of the scopes that a user may have.

@@ -54,4 +54,59 @@ type Gateway struct {
 	// +kubebuilder:validation:items:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule=`self.all(o, o.matches('^https?://([a-z0-9._-]+|\\[[0-9a-f:]+\\])(:[1-9][0-9]{0,4})?$') && !o.matches('^(https://.+:443|http://.+:80)$'))`,message="gateway.allowedOrigins must be origins as browsers send them, such as https://app.example.com: scheme and host in lower case, a port only if it is not the default one, no path and no wildcard."
 	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
+
+	// quotas bound what one user, and one client, may ask of the routes. Each gateway
+	// pod counts for itself, so with replicas the bounds are up to as many times as
+	// high. What is too much is answered with 429 and Retry-After, and does not reach
+	// the MCP server.
+	//
+	// When unset, nothing is bounded.
+	//
+	// +optional
+	Quotas Quotas `json:"quotas,omitzero"`
+}
+
+// Quotas bound what one user, and one client, may ask of all routes together. A
+// user is one of one identity provider, whichever clients they use; a client is all
+// that shows its client_id, whoever uses it.
+type Quotas struct {
+	// requestsPerMinutePerUser is how many requests a user may make in a minute. As
+	// many may come at once after a pause; they are made up for evenly. 1 to 100000.
+	//
+	// When unset, a user may make any number.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	RequestsPerMinutePerUser int32 `json:"requestsPerMinutePerUser,omitempty"`
+
+	// requestsPerMinutePerClient is the same of a client. One that is named by a
+	// metadata document is the same client for all its users. 1 to 100000.
+	//
+	// When unset, a client may make any number.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	RequestsPerMinutePerClient int32 `json:"requestsPerMinutePerClient,omitempty"`
+
+	// concurrentRequestsPerUser is how many requests of a user may be under way at
+	// once. A stream of events is under way for as long as it is open, whichever
+	// method opened it. 1 to 10000.
+	//
+	// When unset, any number may.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	ConcurrentRequestsPerUser int32 `json:"concurrentRequestsPerUser,omitempty"`
+
+	// concurrentRequestsPerClient is the same of a client. 1 to 10000.
+	//
+	// When unset, any number may.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	ConcurrentRequestsPerClient int32 `json:"concurrentRequestsPerClient,omitempty"`
 }

@@ -65,6 +65,18 @@ type Route struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=64
 	RequiredScopes []string `json:"requiredScopes,omitempty"`
+
+	// unlistedTools says what becomes of a call of a tool that no scope names in
+	// oauth.scopes[].tools. Allow asks for the route's requiredScopes alone. Deny
+	// answers 403, whatever the token holds: so a tool that the MCP server gets later
+	// is shut until somebody decides who may call it. Prompts and resources are not
+	// concerned.
+	//
+	// When unset, Allow.
+	//
+	// +optional
+	// +kubebuilder:default=Allow
+	UnlistedTools Permission `json:"unlistedTools,omitempty"`
 }
 
 // OAuth sets what the authorization server grants, to whom and for how long.
@@ -343,43 +355,6 @@ type ClientIDMetadataDocuments struct {
 	//
 	// +optional
 	CABundleRef *KeyReference `json:"caBundleRef,omitempty"`
-}
-
-// Scope is one scope that can be granted.
-type Scope struct {
-	// name is what clients ask for, such as weather:read: visible ASCII but for the
-	// double quote and the backslash (RFC 6749). offline_access is reserved: every
-	// grant has a refresh token. At most 64 characters.
-	//
-	// +required
-	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule=`self.matches('^[!#-\\[\\]-~]+$')`,message="oauth.scopes[].name must be visible ASCII characters but for the double quote and the backslash, such as weather:read."
-	// +kubebuilder:validation:XValidation:rule=`self != 'offline_access'`,message="oauth.scopes[].name must not be offline_access, because every grant has a refresh token without it."
-	Name string `json:"name"`
-
-	// description is what the consent page says that the client wants to do, such as
-	// Read the forecast. At most 200 characters.
-	//
-	// When unset, the page shows the name, which users may not understand.
-	//
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=200
-	Description string `json:"description,omitempty"`
-
-	// allow says which users may have this scope: those for whom it is true. It is
-	// CEL over claims and upstream, as access.rules[].expression is, and asked at
-	// login and at each refresh. Who asks for more than they may have gets what they
-	// may, and no access if that is nothing. A client that acts for itself
-	// (client_credentials) is no user, and bounded by oauth.clients[].scopes alone. 1 to
-	// 1024 characters.
-	//
-	// When unset, every user may.
-	//
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	Allow string `json:"allow,omitempty"`
 }
 
 // OAuthKeys sets how the keys are renewed with which the gateway seals records and

@@ -77,6 +77,11 @@ type Rules struct {
 	// AllowedOrigins are the origins, besides that of PublicURL, from which
 	// browsers may call the protected routes.
 	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
+	// DenyUnlistedTools are the names of the routes on which no tool may be called
+	// that no scope names.
+	DenyUnlistedTools []string `json:"denyUnlistedTools,omitempty"`
+	// Quotas bound what one user and one client may ask of each gateway.
+	Quotas Quotas `json:"quotas,omitzero"`
 }
 
 // Backend is the MCP server behind the gateway.
@@ -216,6 +221,29 @@ type Scope struct {
 	// Allow is a CEL expression over claims and upstream. Who it is not true for
 	// is not granted the scope. Empty, it is granted to everybody.
 	Allow string `json:"allow,omitempty"`
+	// OnDemand says that clients are not told of the scope before they need it.
+	OnDemand bool `json:"onDemand,omitempty"`
+	// Tools, Prompts and Resources are what this scope lets clients use: names and
+	// URIs in which each * stands for any characters. Methods are those of JSON-RPC,
+	// and may have a * at their end. What several scopes name needs one of them; a
+	// method and what the call names are asked for each by itself.
+	Tools     []string `json:"tools,omitempty"`
+	Prompts   []string `json:"prompts,omitempty"`
+	Resources []string `json:"resources,omitempty"`
+	Methods   []string `json:"methods,omitempty"`
+}
+
+// NamesOperations says whether the scope is needed for more than its routes.
+func (s Scope) NamesOperations() bool {
+	return len(s.Tools)+len(s.Prompts)+len(s.Resources)+len(s.Methods) > 0
+}
+
+// Quotas bound requests to all routes together, on each gateway; 0 is no bound.
+type Quotas struct {
+	RequestsPerMinutePerUser    int64 `json:"requestsPerMinutePerUser,omitempty"`
+	RequestsPerMinutePerClient  int64 `json:"requestsPerMinutePerClient,omitempty"`
+	ConcurrentRequestsPerUser   int64 `json:"concurrentRequestsPerUser,omitempty"`
+	ConcurrentRequestsPerClient int64 `json:"concurrentRequestsPerClient,omitempty"`
 }
 
 // AccessRule is a CEL expression over claims and upstream.

@@ -57,6 +57,16 @@ func inEtcd(change func(*EtcdStore), from ...Store) func(*Config) {
 	}
 }
 
+// naming changes what a scope names.
+func naming(change func(*Scope)) func(*Config) {
+	return func(c *Config) {
+		s := &c.Scopes[0]
+		s.Tools, s.Prompts = []string{"*", "set_*"}, []string{"plan"}
+		s.Resources, s.Methods = []string{"file:///a/*", "*", "x:..a"}, []string{"tasks/*", "logging/setLevel"}
+		change(s)
+	}
+}
+
 func marshal(t *testing.T, v any) []byte {
 	t.Helper()
 	data, err := json.Marshal(v)
@@ -133,6 +143,8 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 	backend := func(s string) func(*Config) { return func(c *Config) { c.Backend.URL = s } }
 	const publicForm = "publicURL: must be an absolute URL without user, query, fragment or trailing slash, its path of plain characters"
 	const publicScheme = "publicURL: must be https; http is for loopback hosts only"
+	const resourceForm = "must be a URI of visible ASCII without backslashes, percent signs and dot segments"
+	const methodForm = "must be a method, or its beginning and a *"
 	const backendForm = "backend.url: must be scheme, host and port, without a path"
 	for _, c := range []struct {
 		change func(*Config)
@@ -214,6 +226,22 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 
 		{func(c *Config) { c.Scopes = append(c.Scopes, Scope{Name: `a"b`}) }, "scopes[1].name: must be a scope token (RFC 6749 section 3.3)"},
 
+		{naming(func(s *Scope) {}), ""},
+		{naming(func(s *Scope) { s.Tools[1] = "" }), "scopes[0].tools[1]: must not be empty"},
+		{naming(func(s *Scope) { s.Prompts[0] = "" }), "scopes[0].prompts[0]: must not be empty"},
+		{naming(func(s *Scope) { s.Resources[1] = "" }), "scopes[0].resources[1]: " + resourceForm},
+		{naming(func(s *Scope) { s.Resources[0] = "file:///a%20b" }), "scopes[0].resources[0]: " + resourceForm},
+		{naming(func(s *Scope) { s.Resources[0] = `file:///a\b` }), "scopes[0].resources[0]: " + resourceForm},
+		{naming(func(s *Scope) { s.Resources[0] = "file:///a/../b" }), "scopes[0].resources[0]: " + resourceForm},
+		{naming(func(s *Scope) { s.Resources[0] = "file:///a/." }), "scopes[0].resources[0]: " + resourceForm},
+		{naming(func(s *Scope) { s.Methods[0] = "" }), "scopes[0].methods[0]: " + methodForm},
+		{naming(func(s *Scope) { s.Methods[0] = "*" }), "scopes[0].methods[0]: " + methodForm},
+		{naming(func(s *Scope) { s.Methods[0] = "tasks/*/get" }), "scopes[0].methods[0]: " + methodForm},
+		{naming(func(s *Scope) { s.Methods[0] = "tasks get" }), "scopes[0].methods[0]: " + methodForm},
+		{func(c *Config) { c.Quotas = Quotas{1, 2, 3, 4} }, ""},
+		{func(c *Config) { c.Quotas.ConcurrentRequestsPerClient = -1 }, "quotas: must not be negative"},
+		{func(c *Config) { c.DenyUnlistedTools = []string{"mcp", "unknown"} }, ""},
+
 		{func(c *Config) { c.AccessTokenTTLSeconds = 0 }, "accessTokenTTLSeconds: must be positive"},
 		{func(c *Config) { c.RefreshTokenTTLSeconds = -1 }, "refreshTokenTTLSeconds: must be positive"},
 		{func(c *Config) { c.KeepAliveSeconds = -1 }, "keepAliveSeconds: must not be negative"},
@@ -241,6 +269,12 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{func(c *Config) {
 			c.Rules, c.Cluster = Rules{}, &Cluster{Namespace: "demo", Policy: "weather-gateway-policy", Report: "weather-gateway-report"}
 		}, ""},
+		{func(c *Config) {
+			c.Rules, c.Cluster = Rules{Quotas: Quotas{RequestsPerMinutePerUser: 1}}, &Cluster{Namespace: "demo", Policy: "p", Report: "r"}
+		}, "cluster: must not be set together with rules, which are in the policy then"},
+		{func(c *Config) {
+			c.Rules, c.Cluster = Rules{DenyUnlistedTools: []string{"mcp"}}, &Cluster{Namespace: "demo", Policy: "p", Report: "r"}
+		}, "cluster: must not be set together with rules, which are in the policy then"},
 		{func(c *Config) { c.Cluster = &Cluster{Namespace: "demo", Policy: "p", Report: "r"} }, "cluster: must not be set together with rules, which are in the policy then"},
 		{func(c *Config) { c.Rules, c.Cluster = Rules{}, &Cluster{Namespace: "demo"} }, "cluster: namespace, policy and report must be set"},
 		{func(c *Config) { c.ServerUID, c.KeysFile = "", "" }, "serverUID: must be set\nkeysFile: must be set"},
@@ -307,6 +341,7 @@ func FuzzParse(f *testing.F) {
 func FuzzParsePolicy(f *testing.F) {
 	for _, seed := range []string{
 		`{"version":1,"scopes":[{"name":"read","description":"Read"}],"accessRules":[{"name":"staff","expression":"true"}],"requiredScopes":{"mcp":["read"]},"allowedOrigins":["https://app.example"]}`,
+		`{"version":1,"scopes":[{"name":"read","onDemand":true,"tools":["get_*"],"prompts":["*"],"resources":["file:///a/*"],"methods":["tasks/*"]}],"denyUnlistedTools":["mcp"],"quotas":{"requestsPerMinutePerUser":60,"concurrentRequestsPerClient":4}}`,
 		`{"version":1}`, `{"version":1,"scopes":[{"name":"a b"}]}`, `{"version":1,"requiredScopes":{"mcp":["x"]}}`, `{"version":1,"scopes":null}`, `{"version":1.0}`, `{"version":1,"version":2}`,
 	} {
 		f.Add([]byte(seed))

@@ -42,7 +42,7 @@ func (c *Config) Validate() error {
 	v.rules(&c.Rules)
 	if c.Cluster != nil {
 		v.check(c.Cluster.Namespace != "" && c.Cluster.Policy != "" && c.Cluster.Report != "", "cluster", "namespace, policy and report must be set")
-		v.check(c.Scopes == nil && c.AccessRules == nil && c.RequiredScopes == nil && c.AllowedOrigins == nil,
+		v.check(c.Scopes == nil && c.AccessRules == nil && c.RequiredScopes == nil && c.AllowedOrigins == nil && c.DenyUnlistedTools == nil && c.Quotas == (Quotas{}),
 			"cluster", "must not be set together with rules, which are in the policy then")
 	}
 	v.cidrs("trustedProxies", c.TrustedProxies)
@@ -55,6 +55,10 @@ var (
 	hostRule     = regexp.MustCompile(`^((\*\.)?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$`)
 	plainPath    = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 	ownPath      = regexp.MustCompile(`^/(authorize|consent|callback|token|register|revoke|\.well-known)(/|$)`)
+
+	resourcePattern = regexp.MustCompile(`^[!-$&-\[\]-~]+$`)
+	dotSegment      = regexp.MustCompile(`/\.\.?(/|$)`)
+	methodPattern   = regexp.MustCompile(`^[!-)+-~]+\*?$`)
 )
 
 // isPlainPath says whether a path means the same to everybody who reads it:
@@ -130,10 +134,31 @@ func (v *validator) rules(r *Rules) {
 	for i, s := range r.Scopes {
 		v.check(scopeToken.MatchString(s.Name), fmt.Sprintf("scopes[%d].name", i), "must be a scope token (RFC 6749 section 3.3)")
 		known[s.Name] = true
+		v.patterns(fmt.Sprintf("scopes[%d]", i), &s)
 	}
 	for _, route := range slices.Sorted(maps.Keys(r.RequiredScopes)) {
 		for _, s := range r.RequiredScopes[route] {
 			v.check(known[s], "requiredScopes["+route+"]", "names "+s+", which is not in scopes")
 		}
+	}
+	v.check(min(r.Quotas.RequestsPerMinutePerUser, r.Quotas.RequestsPerMinutePerClient, r.Quotas.ConcurrentRequestsPerUser, r.Quotas.ConcurrentRequestsPerClient) >= 0,
+		"quotas", "must not be negative")
+}
+
+// patterns insists that each could match something: one that cannot would leave
+// open what it was meant to guard.
+func (v *validator) patterns(field string, s *Scope) {
+	for i, p := range s.Tools {
+		v.check(p != "", fmt.Sprintf("%s.tools[%d]", field, i), "must not be empty")
+	}
+	for i, p := range s.Prompts {
+		v.check(p != "", fmt.Sprintf("%s.prompts[%d]", field, i), "must not be empty")
+	}
+	for i, p := range s.Resources {
+		v.check(resourcePattern.MatchString(p) && !dotSegment.MatchString(p), fmt.Sprintf("%s.resources[%d]", field, i),
+			"must be a URI of visible ASCII without backslashes, percent signs and dot segments")
+	}
+	for i, p := range s.Methods {
+		v.check(methodPattern.MatchString(p), fmt.Sprintf("%s.methods[%d]", field, i), "must be a method, or its beginning and a *")
 	}
 }

@@ -5,17 +5,17 @@ var routeMutants = []mutant{
 	{
 		name: "scope-not-enforced",
 		rule: "a token reaches a route only with the scopes that the route needs",
-		file: "gateway/internal/proxy/handler.go",
-		old:  `missing := who.Scopes.Missing(h.Required()); missing != nil {`,
-		new:  `missing := who.Scopes.Missing(h.Required()); false {`,
+		file: "gateway/internal/proxy/permit.go",
+		old:  `case len(missing) > 0:`,
+		new:  `case false:`,
 		pkg:  "gateway", run: "TestTooSmallAScope",
 	},
 	{
 		name: "scopes-held-unsaid",
 		rule: "who is asked for more scopes is reminded of those it has, since some clients replace one by the other",
-		file: "gateway/internal/proxy/handler.go",
-		old:  `c.Scope = h.Required().With(who.Scopes)`,
-		new:  `c.Scope = h.Required()`,
+		file: "gateway/internal/proxy/permit.go",
+		old:  `Scope: needed.With(who.Scopes), `,
+		new:  `Scope: needed, `,
 		pkg:  "gateway", run: "TestTooSmallAScope",
 	},
 	{

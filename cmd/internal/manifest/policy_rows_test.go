@@ -43,6 +43,8 @@ var routeRows = []row{
 	{"16 required scopes", edits{"spec.oauth.scopes": many(16, scope), "spec.routes[0].requiredScopes": many(16, texts("s%d"))}, ""},
 	{"17 required scopes", edits{"spec.oauth.scopes": many(17, scope), "spec.routes[0].requiredScopes": many(17, texts("s%d"))}, "Too many"},
 	{"a required scope of 65 characters", edits{"spec.routes[0].requiredScopes": []any{long(65)}}, "Too long"},
+	{"unlisted tools denied", edits{"spec.routes[0].unlistedTools": "Deny"}, ""},
+	{"an unknown unlistedTools", edits{"spec.routes[0].unlistedTools": "Ask"}, `supported values: "Allow", "Deny"`},
 }
 
 func route(i int) any { return object{"name": fmt.Sprintf("r%d", i), "path": fmt.Sprintf("/r%d", i)} }

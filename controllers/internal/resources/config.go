@@ -84,8 +84,12 @@ func GatewayPolicy(server *v1alpha1.MCPServer) *config.Policy {
 	p := &config.Policy{Version: config.Version}
 	p.AllowedOrigins = spec.Gateway.AllowedOrigins
 	for _, s := range spec.OAuth.Scopes {
-		p.Scopes = append(p.Scopes, config.Scope{Name: s.Name, Description: s.Description, Allow: s.Allow})
+		p.Scopes = append(p.Scopes, config.Scope{
+			Name: s.Name, Description: s.Description, Allow: s.Allow, OnDemand: s.OnDemand,
+			Tools: s.Tools, Prompts: s.Prompts, Resources: s.Resources, Methods: s.Methods,
+		})
 	}
+	p.Quotas = quotas(&spec.Gateway.Quotas)
 	if spec.Access != nil {
 		p.AccessContact = spec.Access.Contact
 		for _, r := range spec.Access.Rules {
@@ -93,6 +97,9 @@ func GatewayPolicy(server *v1alpha1.MCPServer) *config.Policy {
 		}
 	}
 	for _, r := range spec.Routes {
+		if r.UnlistedTools == v1alpha1.PermissionDeny {
+			p.DenyUnlistedTools = append(p.DenyUnlistedTools, r.Name)
+		}
 		if len(r.RequiredScopes) == 0 {
 			continue
 		}
@@ -102,6 +109,15 @@ func GatewayPolicy(server *v1alpha1.MCPServer) *config.Policy {
 		p.RequiredScopes[r.Name] = r.RequiredScopes
 	}
 	return p
+}
+
+func quotas(q *v1alpha1.Quotas) config.Quotas {
+	return config.Quotas{
+		RequestsPerMinutePerUser:    int64(q.RequestsPerMinutePerUser),
+		RequestsPerMinutePerClient:  int64(q.RequestsPerMinutePerClient),
+		ConcurrentRequestsPerUser:   int64(q.ConcurrentRequestsPerUser),
+		ConcurrentRequestsPerClient: int64(q.ConcurrentRequestsPerClient),
+	}
 }
 
 // Cluster names what the server's gateways share with their controller.

@@ -26,6 +26,8 @@ type Resource struct {
 	Name string
 	// Path is under the public URL.
 	Path string
+	// Scopes returns those that clients should ask for at first.
+	Scopes func() oauth.Scopes
 }
 
 // Server is what the documents are made of.
@@ -158,7 +160,7 @@ func (s Server) resource(r Resource) resourceDocument {
 	return resourceDocument{
 		Resource:             ResourceURL(s.PublicURL, r.Path),
 		AuthorizationServers: []string{s.PublicURL},
-		Scopes:               s.Scopes(),
+		Scopes:               r.Scopes(),
 		BearerMethods:        []string{"header"},
 		Name:                 r.Name,
 	}

@@ -196,13 +196,24 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
+// bodyTooLarge says what maxBody is.
+const bodyTooLarge = "the body is larger than 8 MiB"
+
 func writeTooLarge(w http.ResponseWriter) {
-	writeRPCError(w, http.StatusRequestEntityTooLarge, "the body is larger than 8 MiB")
+	writeRPCError(w, http.StatusRequestEntityTooLarge, bodyTooLarge)
 }
 
-// writeRPCError answers as an MCP server would. It has no id, since the request
-// was not read.
+// codeServerError is for errors that JSON-RPC and MCP have no code for.
+const codeServerError = -32000
+
+// writeRPCError answers as an MCP server would.
 func writeRPCError(w http.ResponseWriter, status int, message string) {
+	writeRPC(w, status, codeServerError, message)
+}
+
+// writeRPC is writeRPCError with a code. The answer has no id, since the request was
+// not read, or was more than one.
+func writeRPC(w http.ResponseWriter, status, code int, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
@@ -213,7 +224,7 @@ func writeRPCError(w http.ResponseWriter, status int, message string) {
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	body.Version, body.Error.Code, body.Error.Message = "2.0", -32000, message
+	body.Version, body.Error.Code, body.Error.Message = "2.0", code, message
 	_ = json.NewEncoder(w).Encode(body) // the client has gone: nobody to tell
 }
 

@@ -16,7 +16,9 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/identity"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/operations"
 	"vestibule.dev/vestibule/gateway/internal/pods"
+	"vestibule.dev/vestibule/gateway/internal/quota"
 	"vestibule.dev/vestibule/gateway/internal/seal"
 	"vestibule.dev/vestibule/gateway/internal/source"
 )
@@ -39,6 +41,11 @@ type Options struct {
 	// Required returns the scopes of every request, and Suggested those that a
 	// client is told to ask for at first.
 	Required, Suggested func() oauth.Scopes
+	// Rules returns what the operations in a body are judged by, or nil if bodies are
+	// not to be read.
+	Rules func() *operations.Rules
+	// Quotas are shared by all routes.
+	Quotas *quota.Quotas
 	// Backend is the URL of the route at the backend.
 	Backend   *url.URL
 	Transport http.RoundTripper
@@ -81,10 +88,10 @@ func New(o Options) *Handler {
 
 const methods = "GET, POST, DELETE, OPTIONS"
 
-// ServeHTTP asks in this order: where does the request come from, whose is it,
-// may they, and is there anything at that path. Method, body and content type
-// are the backend's to judge: a client that asks without a token must learn
-// where to get one, however it asks.
+// ServeHTTP asks in this order: where does the request come from, whose is it, is
+// there anything at that path, is it too much, and may they. Method, body and content
+// type are the backend's to judge, as long as no rule is about them: a client that
+// asks without a token must learn where to get one, however it asks.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	origin, e := h.comesFrom(r)
 	if e != nil {
@@ -104,7 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	who, token, e := h.authenticate(r)
 	if e != nil {
 		h.hurry(w)
-		h.refuse(w, r, e, who)
+		h.refuse(w, r, e)
 		return
 	}
 	if !h.serves(r.URL.Path) {
@@ -112,12 +119,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path; the endpoint is "+h.Resource)
 		return
 	}
+	done, ok := h.begin(w, r, who)
+	if !ok {
+		return
+	}
+	defer done()
+	if !h.permit(w, r, who) {
+		return
+	}
 	h.forward(w, r, &call{who: who, token: token, origin: origin})
 }
 
-// hurry bounds how long a body may take to arrive, the rest of which the server reads
-// before it lets a refusal out. A stranger's is not waited for; that of whom we know
-// may be a stream.
+// hurry bounds how long a body may take to arrive: one that is to be judged, or one that
+// is refused, the rest of which the server reads before it lets the refusal out. Any
+// other may be a stream.
 func (h *Handler) hurry(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.Patience)) // not every writer has deadlines; the server's own has
 }
@@ -159,8 +174,7 @@ func sameHost(host string, public *url.URL) bool {
 // errNoCredentials says that a request brings no bearer token at all.
 var errNoCredentials = errors.New("no bearer token")
 
-// authenticate is the one way in. It returns the identity with an error too, if
-// the token is good but does not reach.
+// authenticate is the one way in.
 func (h *Handler) authenticate(r *http.Request) (who identity.Identity, token string, e *oauth.Error) {
 	if token, e = bearer(r); e != nil {
 		return who, "", e
@@ -168,13 +182,6 @@ func (h *Handler) authenticate(r *http.Request) (who identity.Identity, token st
 	who, err := h.Checker.Check(r.Context(), token, h.Resource)
 	if err != nil {
 		return identity.Identity{}, "", oauth.AsError(err)
-	}
-	if missing := who.Scopes.Missing(h.Required()); missing != nil {
-		return who, "", &oauth.Error{
-			Code: oauth.CodeInsufficientScope, Status: http.StatusForbidden,
-			Description: "the token lacks a scope that this request needs",
-			Cause:       errors.New("it lacks " + missing.String()),
-		}
 	}
 	return who, token, nil
 }
@@ -205,10 +212,9 @@ func bearer(r *http.Request) (string, *oauth.Error) {
 	return token, nil
 }
 
-// refuse answers a request that does not get through. Who has no token, a bad
-// one, too small a one, or came while the store was away: each must do
-// something else, so each gets another answer.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error, who identity.Identity) {
+// refuse answers a request of somebody unknown. Who has no token, a bad one, or came
+// while the store was away: each must do something else, so each gets another answer.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error) {
 	c := oauth.Challenge{ResourceMetadata: h.ResourceMetadata, Scope: h.Suggested()}
 	switch {
 	case errors.Is(e, errNoCredentials):
@@ -217,18 +223,10 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error,
 		w.Header().Set("WWW-Authenticate", c.String())
 		oauth.WriteError(w, e)
 		return
-	case e.Code == oauth.CodeInsufficientScope:
-		// Some clients replace the scopes they have by those they read here.
-		c.Scope = h.Required().With(who.Scopes)
-		fallthrough
 	case e.Code == oauth.CodeInvalidToken, e.Code == oauth.CodeInvalidRequest:
 		c.Error, c.Description = e.Code, e.Description
 		w.Header().Set("WWW-Authenticate", c.String())
 	}
-	facts := []slog.Attr{slog.String("route", h.Path)}
-	if who.ClientID != "" {
-		facts = append(facts, slog.String("client_id", who.ClientID), slog.String("subject", who.Subject))
-	}
-	h.Audit.Record(r, audit.Refused, e.Facts(facts...)...)
+	h.Audit.Record(r, audit.Refused, e.Facts(slog.String("route", h.Path))...)
 	oauth.WriteError(w, e)
 }

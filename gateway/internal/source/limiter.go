@@ -1,6 +1,7 @@
 package source
 
 import (
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -13,6 +14,9 @@ type Limit struct {
 	PerSecond float64
 	Burst     int
 }
+
+// Unlimited is any number at any time.
+var Unlimited = Limit{PerSecond: math.MaxFloat64}
 
 // maxSources bounds how many sources a limiter tells apart.
 const maxSources = 10_000
