@@ -199,7 +199,8 @@ func TestTheSampleIsRenderedAndLoaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	rendered, err := json.Marshal(controllers.GatewayConfig(m.Server, controllers.GatewayInputs{
-		BackendPort: 8080, Directory: "/etc/vestibule", ClientShards: 16, GrantShards: 16,
+		Ports:     map[v1alpha1.ServicePort]controllers.GatewayPort{*m.Server.Spec.Bindings.MCPObject.Service: {Number: 8080}},
+		Directory: "/etc/vestibule", ClientShards: 16, GrantShards: 16,
 	}))
 	if err != nil {
 		t.Fatal(err)

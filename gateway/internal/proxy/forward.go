@@ -7,10 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"mime"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,19 +22,6 @@ import (
 // maxBody bounds a request's body, in bytes. Answers are not bounded.
 const maxBody = 8 << 20
 
-// NewTransport returns what calls the backend: many connections to one host,
-// nothing decoded on the way, and no proxy of the environment's in between.
-func NewTransport() *http.Transport {
-	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout: 5 * time.Second,
-		MaxIdleConnsPerHost: 512,
-		IdleConnTimeout:     90 * time.Second,
-		DisableCompression:  true,
-		ForceAttemptHTTP2:   true,
-	}
-}
-
 // forward passes the request on.
 func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 	if r.ContentLength > maxBody {
@@ -42,9 +29,13 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	status, message := 0, ""
-	if r.URL.Path == h.path {
+	switch {
+	case h.Plain:
+		r.Header.Del(sessionHeader) // of another route, if of any
+		c.target = h.below(r.URL)
+	case h.isEndpoint(r.URL.Path):
 		status, message = h.openSession(r, c)
-	} else {
+	default:
 		c.target, status, message = h.openMessage(r, c)
 	}
 	if status != 0 {
@@ -53,6 +44,9 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 		}
 		writeRPCError(w, status, message)
 		return
+	}
+	if h.Public {
+		liftWhenRead(w, r)
 	}
 	// It remembers the body's end, too. The server closes the body when the answer
 	// begins, and a transport that looks for the end once more, after that, would take
@@ -125,7 +119,7 @@ var errBackendUnauthorized = errors.New("the backend answered 401")
 // by them clients tell which revision of MCP the backend speaks. Headers that
 // are the gateway's to say are taken out.
 func (h *Handler) modifyResponse(resp *http.Response) error {
-	if resp.StatusCode == http.StatusUnauthorized {
+	if resp.StatusCode == http.StatusUnauthorized && !(h.Plain && h.Public) {
 		return errBackendUnauthorized
 	}
 	for name := range resp.Header {
@@ -154,6 +148,13 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 		// Said here and not before: an interim response wipes what was said before it.
 		cors.Expose(resp.Header, c.origin)
 	}
+	if h.Public {
+		resp.Header.Add("Content-Security-Policy", sandbox)
+	}
+	if h.Plain {
+		resp.Header.Del(sessionHeader)
+		return nil
+	}
 	return h.sealSession(resp)
 }
 
@@ -171,6 +172,8 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &tooLarge):
 		writeTooLarge(w)
 		return
+	case errors.Is(err, os.ErrDeadlineExceeded): // of the client's connection: the backend's have none
+		writeRPCError(w, http.StatusRequestTimeout, "the body did not arrive in time")
 	case cut:
 		return // the client has gone: nobody to tell
 	case errors.Is(err, errBackendUnauthorized):
