@@ -208,8 +208,13 @@ func receive[T any](t *testing.T, c <-chan T, what string) T {
 }
 
 func TestEventsArriveOneByOne(t *testing.T) { // T8, T23, T7
+	inEachVersion(t, eventsArriveOneByOne)
+}
+
+func eventsArriveOneByOne(t *testing.T, setup gatewaytest.Setup) {
 	backend := newStreams()
-	gw, _, token := loggedIn(t, gatewaytest.Setup{Backend: backend})
+	setup.Backend = backend
+	gw, _, token := loggedIn(t, setup)
 	for _, method := range []string{"GET", "POST"} {
 		t.Run(method, func(t *testing.T) {
 			ctx, leave := context.WithCancel(t.Context())
@@ -236,10 +241,15 @@ func TestEventsArriveOneByOne(t *testing.T) { // T8, T23, T7
 }
 
 func TestAQuietStreamIsNotCutOff(t *testing.T) { // T33
+	inEachVersion(t, aQuietStreamIsNotCutOff)
+}
+
+func aQuietStreamIsNotCutOff(t *testing.T, setup gatewaytest.Setup) {
 	const patience = time.Second
 	defer gateway.AnswerWithin(patience)()
 	backend := newStreams()
-	gw, _, token := loggedIn(t, gatewaytest.Setup{Backend: backend})
+	setup.Backend = backend
+	gw, _, token := loggedIn(t, setup)
 	for _, method := range []string{"GET", "POST"} {
 		t.Run(method, func(t *testing.T) {
 			ctx, leave := context.WithCancel(t.Context())
@@ -261,9 +271,13 @@ func TestAQuietStreamIsNotCutOff(t *testing.T) { // T33
 
 // Only a stranger's body must arrive within a time.
 func TestASlowBodyArrives(t *testing.T) { // T43
+	inEachVersion(t, aSlowBodyArrives)
+}
+
+func aSlowBodyArrives(t *testing.T, setup gatewaytest.Setup) {
 	const patience = time.Second
 	defer gateway.AnswerWithin(patience)()
-	gw, _, token := loggedIn(t, gatewaytest.Setup{})
+	gw, _, token := loggedIn(t, setup)
 	body, w := io.Pipe()
 	go func() {
 		_, _ = io.WriteString(w, "{")
@@ -278,8 +292,13 @@ func TestASlowBodyArrives(t *testing.T) { // T43
 }
 
 func TestTheDrain(t *testing.T) {
+	inEachVersion(t, theDrain)
+}
+
+func theDrain(t *testing.T, setup gatewaytest.Setup) {
 	backend := newStreams()
-	gw := serve(t, gatewaytest.Setup{Backend: backend}, gateway.Timing{Finish: soon})
+	setup.Backend = backend
+	gw := serve(t, setup, gateway.Timing{Finish: soon})
 	gw.waitReady(t, http.StatusOK)
 	token := gw.login(t)
 	stream := open(t.Context(), t, gw.Server, "GET", token, nil)
@@ -364,8 +383,13 @@ func TestStreamsEndOneByOne(t *testing.T) {
 }
 
 func TestTheDrainDoesNotWaitForEver(t *testing.T) {
+	inEachVersion(t, theDrainDoesNotWaitForEver)
+}
+
+func theDrainDoesNotWaitForEver(t *testing.T, setup gatewaytest.Setup) {
 	backend := newStreams()
-	gw := serve(t, gatewaytest.Setup{Backend: backend}, gateway.Timing{Finish: 50 * time.Millisecond})
+	setup.Backend = backend
+	gw := serve(t, setup, gateway.Timing{Finish: 50 * time.Millisecond})
 	gw.waitReady(t, http.StatusOK)
 	token := gw.login(t)
 	resp := open(t.Context(), t, gw.Server, "POST", token, map[string]string{"Accept": "text/event-stream"})

@@ -132,7 +132,10 @@ type ServicePort struct {
 	// that is what the number is for.
 	//
 	// +required
-	// +kubebuilder:validation:XValidation:rule=`type(self) == int ? self >= 1 && self <= 65535 : size(self) <= 15 && self.matches('^[a-z0-9](-?[a-z0-9])*$') && self.matches('[a-z]')`,message="mcpObject.service.port must be the number of a port of the Service, from 1 to 65535, or its name, such as http."
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=15
+	// +kubebuilder:validation:Pattern=`^([0-9]+-)*[0-9]*[a-z](-?[a-z0-9])*$`
+	// +kubebuilder:validation:XValidation:rule=`type(self) != int || self >= 1 && self <= 65535`,message="mcpObject.service.port must be the number of a port of the Service, from 1 to 65535, or its name, such as http."
 	Port intstr.IntOrString `json:"port"`
 }
 

@@ -76,7 +76,7 @@ publicURL: https://weather.example.com
 bindings:
   mcpObject: {type: Service, service: {name: weather, port: 8080}, sessionAffinity: Session}
   oauthKV: {type: Kubernetes, kubernetes: {kind: Secret, minShards: 16, maxShards: 256}}
-routes: [{name: mcp, path: /mcp, transport: StreamableHTTP}]
+routes: [{name: mcp, path: /mcp, transport: StreamableHTTP, authentication: Required}]
 oauth:
   clientRegistration:
     {policy: Enabled, ttlSeconds: 7776000, unusedTTLSeconds: 86400, publicClients: Allow,

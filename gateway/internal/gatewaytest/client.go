@@ -79,7 +79,11 @@ func (s *Server) HTTP(replica int) *http.Client {
 
 func (s *Server) transport(replica int) *http.Transport {
 	public, dialer := strings.TrimPrefix(s.Origin(), "http://"), &net.Dialer{}
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(!s.http2)
+	protocols.SetUnencryptedHTTP2(s.http2)
 	return &http.Transport{
+		Protocols:           protocols,
 		MaxIdleConnsPerHost: 64,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr == public {

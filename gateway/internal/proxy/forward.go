@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,7 +45,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	if h.Public {
-		liftWhenRead(w, r)
+		liftWhenRead(w, r, c)
 	}
 	// It remembers the body's end, too. The server closes the body when the answer
 	// begins, and a transport that looks for the end once more, after that, would take
@@ -129,6 +128,7 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 	}
 	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType == "text/event-stream" {
 		resp.Header.Set("X-Accel-Buffering", "no")
+		resp.Header.Del("Content-Length") // what is added counts, too
 		if resp.Header.Get("Cache-Control") == "" {
 			resp.Header.Set("Cache-Control", "no-cache, no-transform")
 		}
@@ -161,7 +161,8 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 // fail answers for a backend that did not, or not well. Never with 401 or 404,
 // which mean something to MCP clients.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if c, ok := r.Context().Value(callKey{}).(*call); ok && c.origin != "" {
+	c, ok := r.Context().Value(callKey{}).(*call)
+	if ok && c.origin != "" {
 		cors.Expose(w.Header(), c.origin)
 	}
 	var timeout interface{ Timeout() bool }
@@ -172,7 +173,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &tooLarge):
 		writeTooLarge(w)
 		return
-	case errors.Is(err, os.ErrDeadlineExceeded): // of the client's connection: the backend's have none
+	case ok && c.late.Load():
 		writeRPCError(w, http.StatusRequestTimeout, "the body did not arrive in time")
 	case cut:
 		return // the client has gone: nobody to tell

@@ -5,7 +5,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -40,23 +42,27 @@ func ambiguous(u *url.URL) bool {
 // arriving is a body that must arrive in time: whose it is, nobody knows.
 type arriving struct {
 	io.ReadCloser
-	w http.ResponseWriter
+	w    http.ResponseWriter
+	late *atomic.Bool
 }
 
 // liftWhenRead takes away the deadline that a request has at first once its body has
 // been read: what is answered may take its time.
-func liftWhenRead(w http.ResponseWriter, r *http.Request) {
+func liftWhenRead(w http.ResponseWriter, r *http.Request, c *call) {
 	if r.ContentLength == 0 {
 		lift(w)
 		return
 	}
-	r.Body = arriving{r.Body, w}
+	r.Body = arriving{r.Body, w, &c.late}
 }
 
 func (a arriving) Read(p []byte) (int, error) {
 	n, err := a.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		lift(a.w)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		a.late.Store(true)
 	}
 	return n, err
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/audit"
@@ -80,6 +81,8 @@ type call struct {
 	// pod is the one that the request goes to, or went to; nil where they are not told
 	// apart.
 	pod *pods.Pod
+	// late says that the body did not arrive in time.
+	late atomic.Bool
 }
 
 type callKey struct{}
