@@ -140,6 +140,7 @@ func whatTheClientSees(t *testing.T, setup gatewaytest.Setup) {
 		{"T6 no streams", "GET", 405, http.Header{"Allow": {"POST"}, "Content-Type": {"text/plain"}}, "no"},
 		{"T20 a session deleted", "DELETE", 204, nil, ""},
 		{"T24 not acceptable", "POST", 406, http.Header{"Content-Type": {"text/plain"}}, "both, please"},
+		{"T6 a type that it does not read", "POST", 415, http.Header{"Content-Type": {"text/plain"}}, "JSON, please"},
 		{"T42 forbidden by the backend", "POST", 403, http.Header{"Content-Type": {"text/plain"}}, "not you"},
 		{"T45 a redirect", "POST", 307, http.Header{"Location": {"http://127.0.0.1:1/elsewhere"}}, ""},
 		{"R22 too many", "POST", 429, http.Header{"Retry-After": {"7"}}, ""},

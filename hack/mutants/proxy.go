@@ -22,24 +22,24 @@ var routeMutants = []mutant{
 		name: "method-before-token",
 		rule: "who has no token learns where to get one, whatever the method",
 		file: "gateway/internal/proxy/handler.go",
-		old:  `who, e := h.authenticate(r)`,
+		old:  `who, token, e := h.authenticate(r)`,
 		new: `if !strings.Contains(methods, r.Method) {
 		writeRPCError(w, http.StatusMethodNotAllowed, "no such method")
 		return
 	}
-	who, e := h.authenticate(r)`,
+	who, token, e := h.authenticate(r)`,
 		pkg: "gateway", run: "TestWhoIsNotLetThrough",
 	},
 	{
 		name: "path-before-token",
 		rule: "who has no token does not learn what is at a path",
 		file: "gateway/internal/proxy/handler.go",
-		old:  `who, e := h.authenticate(r)`,
+		old:  `who, token, e := h.authenticate(r)`,
 		new: `if r.URL.Path != h.path {
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path")
 		return
 	}
-	who, e := h.authenticate(r)`,
+	who, token, e := h.authenticate(r)`,
 		pkg: "gateway", run: "TestWhoIsNotLetThrough",
 	},
 	{
