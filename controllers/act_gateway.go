@@ -7,7 +7,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
@@ -70,8 +69,8 @@ func (r *Reconciler) remove(ctx context.Context, c child, o client.Object) error
 // first of the steps that could take away a gateway that works, so it stops where
 // something is missing that a new one would need.
 func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
-	port := backendPort(s)
-	if port == 0 {
+	ports, ok := backendPorts(s)
+	if !ok {
 		return errStop
 	}
 	for _, ref := range s.seen.References {
@@ -80,7 +79,7 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 		}
 	}
 	m, err := resources.Config(s.server, resources.GatewayConfig(s.server, resources.Inputs{
-		BackendPort: port, BackendPortName: s.seen.Backend.PortName,
+		Ports:        ports,
 		Directory:    resources.Directory,
 		ClientShards: s.clientShards,
 		GrantShards:  s.grantShards,
@@ -101,14 +100,17 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 	return err
 }
 
-// backendPort is the number of the backend's port, or 0 if the Service must be there to
-// know it. To be called by its name, it need not be, if the spec has a number.
-func backendPort(s *scope) int32 {
-	object := &s.server.Spec.Bindings.MCPObject
-	if port := object.Service.Port; port.Type == intstr.Int && object.SessionAffinity == v1alpha1.SessionAffinityNone {
-		return port.IntVal
+// backendPorts are the ports of all backends, or not ok if one is missing: nothing but
+// its Service says how a backend speaks.
+func backendPorts(s *scope) (ports map[v1alpha1.ServicePort]resources.Port, ok bool) {
+	ports = map[v1alpha1.ServicePort]resources.Port{}
+	for ref, b := range s.seen.Backends {
+		if b.Port.Number == 0 {
+			return nil, false
+		}
+		ports[ref] = b.Port
 	}
-	return s.seen.Backend.Port
+	return ports, true
 }
 
 func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {

@@ -7,39 +7,52 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/conditions"
+	"vestibule.dev/vestibule/controllers/internal/resources"
 )
 
-// observeBackend looks at the Service of bindings.mcpObject, and behind it.
-func (r *Reconciler) observeBackend(ctx context.Context, s *scope) error {
-	ref := s.server.Spec.Bindings.MCPObject.Service
-	if ref == nil {
-		s.seen.Backend = &conditions.Backend{}
-		return nil
+// observeBackends looks at the Service of each mcpObject, and behind it.
+func (r *Reconciler) observeBackends(ctx context.Context, s *scope) error {
+	seen := map[v1alpha1.ServicePort]*conditions.Backend{}
+	for _, object := range resources.Objects(s.server) {
+		ref := object.Service
+		if ref == nil || seen[*ref] != nil {
+			continue
+		}
+		b, err := r.observeBackend(ctx, s.server.Namespace, ref)
+		if err != nil {
+			return err
+		}
+		seen[*ref] = b
 	}
+	s.seen.Backends = seen
+	return nil
+}
+
+func (r *Reconciler) observeBackend(ctx context.Context, namespace string, ref *v1alpha1.ServicePort) (*conditions.Backend, error) {
 	service := &corev1.Service{}
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: s.server.Namespace, Name: ref.Name}, service)
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, service)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading Service %s: %w", ref.Name, err)
+		return nil, fmt.Errorf("reading Service %s: %w", ref.Name, err)
 	}
 	if err != nil {
-		s.seen.Backend = &conditions.Backend{}
-		return nil
+		return &conditions.Backend{}, nil
 	}
 	var slices discoveryv1.EndpointSliceList
-	if err := r.Client.List(ctx, &slices, client.InNamespace(s.server.Namespace),
+	if err := r.Client.List(ctx, &slices, client.InNamespace(namespace),
 		client.MatchingLabels{discoveryv1.LabelServiceName: ref.Name}); err != nil {
-		return fmt.Errorf("listing the endpoints of Service %s: %w", ref.Name, err)
+		return nil, fmt.Errorf("listing the endpoints of Service %s: %w", ref.Name, err)
 	}
 	b := &conditions.Backend{Exists: true, External: service.Spec.Type == corev1.ServiceTypeExternalName}
 	if port := findPort(service, ref.Port); port != nil {
-		b.Port, b.PortName = port.Port, port.Name
+		b.Port = resources.Port{Number: port.Port, Name: port.Name, AppProtocol: ptr.Deref(port.AppProtocol, "")}
 		b.Ready = readyEndpoints(slices.Items, port.Name)
 	}
-	s.seen.Backend = b
-	return nil
+	return b, nil
 }
 
 func findPort(service *corev1.Service, ref intstr.IntOrString) *corev1.ServicePort {

@@ -22,9 +22,15 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 	refuse := func(reason, format string, args ...any) {
 		refusals = append(refusals, conditions.Refusal{Reason: reason, Message: fmt.Sprintf(format, args...)})
 	}
-	if s.server.Spec.Bindings.MCPObject.Type == v1alpha1.MCPObjectURL {
-		refuse(v1alpha1.ReasonURLInCluster,
-			"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")
+	for _, object := range resources.Objects(s.server) {
+		if object.Type == v1alpha1.MCPObjectURL {
+			refuse(v1alpha1.ReasonURLInCluster,
+				"%s.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.", object.Field)
+		}
+	}
+	if public, protected, ok := resources.Exposed(s.server); !ok {
+		refuse(v1alpha1.ReasonRouteExposed,
+			"routes[%s].backendPath leads everybody to where routes[%s] asks for a token: change one of the two, or let another Service serve what is public.", public, protected)
 	}
 	switch kv := &s.server.Spec.Bindings.OAuthKV; {
 	case s.left && !s.seen.Store.Left:

@@ -113,6 +113,17 @@ func caBundle(s *v1alpha1.MCPServer) {
 	s.Spec.Upstreams[0].OIDC.CABundleRef = &v1alpha1.KeyReference{Name: s.Name + "-ca", Key: "ca.pem"}
 }
 
+func backendCABundle(s *v1alpha1.MCPServer) {
+	s.Spec.Bindings.MCPObject.TLS = &v1alpha1.BackendTLS{CABundleRef: &v1alpha1.KeyReference{Name: s.Name + "-ca", Key: "ca.pem"}}
+}
+
+// routeTo adds a route with a backend of its own.
+func routeTo(object *v1alpha1.MCPObject) func(*v1alpha1.MCPServer) {
+	return func(s *v1alpha1.MCPServer) {
+		s.Spec.Routes = append(s.Spec.Routes, v1alpha1.Route{Name: "admin", Path: "/admin", MCPObject: object})
+	}
+}
+
 func initialAccessToken(s *v1alpha1.MCPServer) {
 	s.Spec.OAuth.ClientRegistration.InitialAccessTokenRef = &v1alpha1.KeyReference{Name: s.Name + "-registration", Key: "token"}
 }
@@ -151,8 +162,19 @@ var situations = []situation{
 		spec: func(s *v1alpha1.MCPServer) {
 			s.Spec.Bindings.MCPObject = v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://127.0.0.1:3000"}
 		}},
+	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonURLInCluster, says: "routes[admin].mcpObject.type",
+		spec: routeTo(&v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://127.0.0.1:3000"})},
+	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonRouteExposed, says: "routes[pages].backendPath leads everybody to where routes[mcp] asks",
+		spec: func(s *v1alpha1.MCPServer) {
+			s.Spec.Routes = append(s.Spec.Routes, v1alpha1.Route{Name: "pages", Path: "/", Transport: v1alpha1.TransportHTTP, Authentication: v1alpha1.AuthenticationNone})
+		}},
 
 	{conditionType: v1alpha1.ConditionMCPObjectBound, status: isTrue, reason: v1alpha1.ReasonBound, after: everybodyIsFine},
+	{conditionType: v1alpha1.ConditionMCPObjectBound, status: isFalse, reason: v1alpha1.ReasonServiceMissing, says: "change routes[admin].mcpObject.service.name",
+		spec: routeTo(&v1alpha1.MCPObject{Type: v1alpha1.MCPObjectService, Service: &v1alpha1.ServicePort{Name: "nowhere", Port: intstr.FromInt32(80)}})},
+	{conditionType: v1alpha1.ConditionMCPObjectBound, status: isFalse, reason: v1alpha1.ReasonCABundleMissing, says: "bindings.mcpObject.tls.caBundleRef", spec: backendCABundle},
+	{conditionType: v1alpha1.ConditionMCPObjectBound, status: isFalse, reason: v1alpha1.ReasonCABundleKeyMissing, says: "bindings.mcpObject.tls.caBundleRef.key", spec: backendCABundle,
+		before: func(w *world) { w.create(&corev1.ConfigMap{ObjectMeta: w.meta(w.name + "-ca")}) }},
 	{conditionType: v1alpha1.ConditionMCPObjectBound, status: isUnknown, reason: v1alpha1.ReasonNotReported},
 	{conditionType: v1alpha1.ConditionMCPObjectBound, status: isFalse, reason: v1alpha1.ReasonServiceMissing, says: "bindings.mcpObject.service.name",
 		before: func(w *world) { w.remove(&corev1.Service{}, w.name+"-backend") }},
@@ -166,6 +188,7 @@ var situations = []situation{
 	{conditionType: v1alpha1.ConditionMCPObjectBound, status: isFalse, reason: v1alpha1.ReasonNoReadyEndpoints, says: "selector",
 		after: func(w *world) { w.endpoints(false) }},
 	ofRoute(v1alpha1.ReasonBackendUnreachable),
+	ofRoute(v1alpha1.ReasonBackendUntrusted),
 	ofRoute(v1alpha1.ReasonBackendNotMCP),
 	ofRoute(v1alpha1.ReasonBackendUnauthorized),
 
@@ -233,6 +256,8 @@ var situations = []situation{
 		after: failing(func(r *config.Report) *config.Check { return &r.Policy }, v1alpha1.ReasonPolicyInvalid)},
 
 	{conditionType: v1alpha1.ConditionMCPManagerCompatible, status: isTrue, reason: v1alpha1.ReasonCompatible, after: everybodyIsFine},
+	{conditionType: v1alpha1.ConditionMCPManagerCompatible, status: isFalse, reason: v1alpha1.ReasonNoStreamableHTTPRoute, says: "StreamableHTTP",
+		spec: func(s *v1alpha1.MCPServer) { s.Spec.Routes[0].Transport = v1alpha1.TransportSSE }},
 	{conditionType: v1alpha1.ConditionMCPManagerCompatible, status: isUnknown, reason: v1alpha1.ReasonBindingNotReady},
 	{conditionType: v1alpha1.ConditionMCPManagerCompatible, status: isFalse, reason: v1alpha1.ReasonBindingNotReady, says: "MCPObjectBound",
 		after: func(w *world) { w.endpoints(false) }},

@@ -117,7 +117,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 func (r *Reconciler) pass(ctx context.Context, s *scope) error {
 	var errs []error
 	for _, observe := range []step{
-		{"looking at the backend", r.observeBackend},
+		{"looking at the backends", r.observeBackends},
 		{"reading what the spec refers to", r.observeReferences},
 		{"looking at the gateway", r.observeGateway},
 		{"looking at the store", r.observeStore},

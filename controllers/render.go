@@ -10,6 +10,15 @@ import (
 // GatewayInputs is what a gateway's configuration depends on besides the spec.
 type GatewayInputs = resources.Inputs
 
+// GatewayPort is what a Service says of one of its ports.
+type GatewayPort = resources.Port
+
+// GatewayObject is who serves some of a server's routes, and where the spec says so.
+type GatewayObject = resources.Object
+
+// GatewayObjects are all that the spec of server names.
+func GatewayObjects(server *v1alpha1.MCPServer) []GatewayObject { return resources.Objects(server) }
+
 // GatewayReference is one key of an object of the user's that a gateway is given,
 // in a file below GatewayInputs.Directory.
 type GatewayReference = resources.Reference

@@ -11,6 +11,7 @@ import (
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/conditions"
+	"vestibule.dev/vestibule/gateway/config"
 )
 
 // writeStatus says what was seen, if that is news.
@@ -18,7 +19,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	next := s.server.DeepCopy()
 	status := &next.Status
 	status.ObservedGeneration = s.server.Generation
-	status.URL = s.server.Spec.PublicURL + s.server.Spec.Routes[0].Path
+	status.URL = config.RouteURL(s.server.Spec.PublicURL, s.server.Spec.Routes[0].Path)
 	all := conditions.All(&s.seen)
 	if s.seen.Applied && meta.IsStatusConditionTrue(all, v1alpha1.ConditionOAuthKVBound) {
 		status.Store = s.server.Spec.Bindings.OAuthKV.Type

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -65,8 +66,9 @@ func (w watcher) ofEndpoints(ctx context.Context, o client.Object) []reconcile.R
 
 func (w watcher) backedBy(ctx context.Context, namespace, service string) []reconcile.Request {
 	return w.where(ctx, namespace, func(s *v1alpha1.MCPServer) bool {
-		ref := s.Spec.Bindings.MCPObject.Service
-		return ref != nil && ref.Name == service
+		return slices.ContainsFunc(resources.Objects(s), func(o resources.Object) bool {
+			return o.Service != nil && o.Service.Name == service
+		})
 	})
 }
 

@@ -44,6 +44,21 @@ func TestAttackSlowBody(t *testing.T) {
 	}
 }
 
+// The same in HTTP/2, where a connection has many requests: each ends by itself.
+func TestAttackSlowBodyInHTTP2(t *testing.T) {
+	defer gateway.AnswerWithin(200 * time.Millisecond)()
+	gw := gatewaytest.New(t, gatewaytest.Setup{HTTP2: true})
+	for path, status := range map[string]int{"/token": 400, "/mcp": 401, "/nothing": 404} {
+		body, w := io.Pipe()
+		r := gw.Request(t, "POST", path, body, map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
+		go func() { _, _ = io.WriteString(w, "grant_type=") }()
+		if a := gw.Do(t, gw.HTTP(0), r); a.Status != status {
+			t.Errorf("%s: the answer is %d %s", path, a.Status, a.Body)
+		}
+		_ = w.Close()
+	}
+}
+
 // Small requests that are to cost much: each is answered quickly, and not with 500.
 func TestAttackBombs(t *testing.T) {
 	t.Parallel()

@@ -160,7 +160,8 @@ func TestAttackRequestSmuggling(t *testing.T) {
 		{"CONNECT", "CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\nConnection: close\r\n\r\n", "404", ""},
 		{"a method with a blank", "PO ST /mcp HTTP/1.1\r\nHost: " + gw.Addrs[0] + "\r\n\r\n", "400", ""},
 		{"a path with a blank", "POST /mcp /token HTTP/1.1\r\nHost: " + gw.Addrs[0] + "\r\n\r\n", "400", ""},
-		{"HTTP/2 without TLS", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400", ""},
+		{"HTTP/1 behind the beginning of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + hidden, "", ""},
+		{"an upgrade to HTTP/2", head("Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: 2\r\n") + "{}" + hidden, "200 403", "{}"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			before := len(gw.Backend.Requests())

@@ -9,8 +9,8 @@ import (
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/apiserver"
 	"vestibule.dev/vestibule/gateway/internal/cluster"
+	"vestibule.dev/vestibule/gateway/internal/pods"
 	"vestibule.dev/vestibule/gateway/internal/probe"
-	"vestibule.dev/vestibule/gateway/internal/proxy"
 	"vestibule.dev/vestibule/gateway/internal/report"
 	"vestibule.dev/vestibule/gateway/internal/store"
 )
@@ -20,8 +20,8 @@ import (
 type companion struct {
 	parts   *parts
 	objects *cluster.Objects
-	// endpoints are where pods come from; nil if they are not told apart.
-	endpoints *cluster.Endpoints
+	// endpoints are where the pods of each set come from.
+	endpoints map[*pods.Set]*cluster.Endpoints
 	reporter  *report.Reporter
 
 	mu sync.Mutex
@@ -41,13 +41,13 @@ func (p *parts) newCompanion(o Options) (*companion, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &companion{parts: p, objects: &cluster.Objects{Client: client, Names: *p.cfg.Cluster, PodUID: o.PodUID, Log: o.Log}}
-	if b := p.cfg.Backend.Pods; b != nil {
+	c := &companion{parts: p, objects: &cluster.Objects{Client: client, Names: *p.cfg.Cluster, PodUID: o.PodUID, Log: o.Log}, endpoints: map[*pods.Set]*cluster.Endpoints{}}
+	for of, set := range p.backends.pods {
 		slices, err := apiserver.New(rest, apiserver.EndpointSlices, p.cfg.Cluster.Namespace, o.WrapTransport)
 		if err != nil {
 			return nil, err
 		}
-		c.endpoints = &cluster.Endpoints{Client: slices, Service: b.Service, Port: b.Port, Log: o.Log}
+		c.endpoints[set] = &cluster.Endpoints{Client: slices, Service: of.Service, Port: of.Port, Log: o.Log}
 	}
 	c.reporter = &report.Reporter{
 		Initial: config.Report{
@@ -55,9 +55,7 @@ func (p *parts) newCompanion(o Options) (*companion, error) {
 		},
 		Publish: c.objects.Publish, Log: o.Log,
 	}
-	if c.reporter.Checks, err = c.checks(); err != nil {
-		return nil, err
-	}
+	c.reporter.Checks = c.checks()
 	return c, nil
 }
 
@@ -72,8 +70,8 @@ func (c *companion) run(ctx context.Context) {
 		defer c.mu.Unlock()
 		c.badPolicy = err
 	})
-	if c.endpoints != nil {
-		go c.endpoints.Follow(ctx, c.parts.pods.Replace)
+	for set, endpoints := range c.endpoints {
+		go endpoints.Follow(ctx, set.Replace)
 	}
 	c.reporter.Run(ctx)
 }
@@ -93,7 +91,7 @@ func (c *companion) apply(document []byte) error {
 	return nil
 }
 
-func (c *companion) checks() ([]report.Check, error) {
+func (c *companion) checks() []report.Check {
 	p := c.parts
 	checks := []report.Check{
 		{Name: "policy", Run: c.checkPolicy, Put: func(r *config.Report, outcome config.Check) { r.Policy = outcome }},
@@ -108,30 +106,14 @@ func (c *companion) checks() ([]report.Check, error) {
 			Put: func(r *config.Report, outcome config.Check) { r.Upstreams[u.Name()] = outcome },
 		})
 	}
-	transport := proxy.NewTransport()
 	for _, route := range p.cfg.Routes {
-		endpoint, err := p.backend(route)
-		if err != nil {
-			return nil, err
-		}
+		b := p.backends.of[route.Name]
 		checks = append(checks, report.Check{
-			Name: "route " + route.Name, Run: probe.Backend(probe.Endpoint{URL: endpoint, Legacy: route.Transport == config.TransportSSE, Addr: p.anyPod}, transport),
+			Name: "route " + route.Name, Run: probe.Backend(probe.Endpoint{URL: b.url, Transport: route.Transport, Addr: b.anyPod}, b.transport),
 			Put: func(r *config.Report, outcome config.Check) { r.Routes[route.Name] = outcome },
 		})
 	}
-	return checks, nil
-}
-
-// anyPod returns the address of a pod that takes what is new, or "" if there is none,
-// or pods are not told apart.
-func (p *parts) anyPod() string {
-	if p.pods == nil {
-		return ""
-	}
-	if pod := p.pods.Pick(nil); pod != nil {
-		return pod.Addr
-	}
-	return ""
+	return checks
 }
 
 func (c *companion) checkPolicy(context.Context) (string, *report.Failure) {

@@ -23,8 +23,21 @@ func loggedIn(t *testing.T, setup gatewaytest.Setup) (*gatewaytest.Server, *gate
 	return gw, client, client.Redeem(t, client.Login(t)).Access
 }
 
+// inEachVersion runs a test with HTTP/1.1, with HTTP/2 between all of them, and with
+// HTTP/2 and TLS.
+func inEachVersion(t *testing.T, test func(t *testing.T, setup gatewaytest.Setup)) {
+	t.Helper()
+	for name, setup := range map[string]gatewaytest.Setup{"HTTP1": {}, "H2C": {HTTP2: true}, "TLS": {HTTP2: true, TLS: true}} {
+		t.Run(name, func(t *testing.T) { test(t, setup) })
+	}
+}
+
 func TestWhatTheBackendSees(t *testing.T) { // T3, T24, T40, T41, R10
-	gw, _, token := loggedIn(t, gatewaytest.Setup{})
+	inEachVersion(t, whatTheBackendSees)
+}
+
+func whatTheBackendSees(t *testing.T, setup gatewaytest.Setup) {
+	gw, _, token := loggedIn(t, setup)
 	const body = "{\"jsonrpc\": \"2.0\",\n \"id\":1.0, \"method\":\"tools/call\", \"x\":\"\\u00fc\xff\"}"
 	r := gw.Request(t, "POST", "/mcp?a=b;c&d=%zz&e", strings.NewReader(body), nil)
 	passes := map[string][]string{
@@ -42,6 +55,11 @@ func TestWhatTheBackendSees(t *testing.T) { // T3, T24, T40, T41, R10
 	replaced := map[string][]string{
 		"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Host": {strings.TrimPrefix(gw.Origin(), "http://")}, "X-Forwarded-Proto": {"http"},
 	}
+	if setup.HTTP2 { // in which these are no headers
+		for _, name := range []string{"Connection", "Proxy-Connection", "Keep-Alive", "Te", "Upgrade", "X-Hop"} {
+			delete(gone, name)
+		}
+	}
 	for _, headers := range []map[string][]string{passes, gone} {
 		maps.Copy(r.Header, headers)
 	}
@@ -57,8 +75,11 @@ func TestWhatTheBackendSees(t *testing.T) { // T3, T24, T40, T41, R10
 	if got.Method != http.MethodPost || got.URL.Path != "/backend" || got.URL.RawQuery != "a=b;c&d=%zz&e" || got.Body != body {
 		t.Errorf("the backend saw %s %s with %q", got.Method, got.URL, got.Body)
 	}
-	if want := strings.TrimPrefix(gw.Config.Backend.URL, "http://"); got.Host != want {
+	if _, want, _ := strings.Cut(gw.Config.Backend.URL, "://"); got.Host != want {
 		t.Errorf("the backend is called %q, not %q", got.Host, want)
+	}
+	if want := map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"}[setup.HTTP2]; got.Proto != want {
+		t.Errorf("the backend hears %s", got.Proto)
 	}
 	for _, headers := range []map[string][]string{passes, replaced} {
 		for name, want := range headers {
@@ -97,7 +118,11 @@ func TestTheSenderBehindAProxy(t *testing.T) { // T40
 }
 
 func TestWhatTheClientSees(t *testing.T) { // T6, T9, T10, T11, T20, T21, T24, T42, T45, R22
-	gw, _, token := loggedIn(t, gatewaytest.Setup{})
+	inEachVersion(t, whatTheClientSees)
+}
+
+func whatTheClientSees(t *testing.T, setup gatewaytest.Setup) {
+	gw, _, token := loggedIn(t, setup)
 	for _, row := range []struct {
 		name, method string
 		status       int
@@ -115,6 +140,7 @@ func TestWhatTheClientSees(t *testing.T) { // T6, T9, T10, T11, T20, T21, T24, T
 		{"T6 no streams", "GET", 405, http.Header{"Allow": {"POST"}, "Content-Type": {"text/plain"}}, "no"},
 		{"T20 a session deleted", "DELETE", 204, nil, ""},
 		{"T24 not acceptable", "POST", 406, http.Header{"Content-Type": {"text/plain"}}, "both, please"},
+		{"T6 a type that it does not read", "POST", 415, http.Header{"Content-Type": {"text/plain"}}, "JSON, please"},
 		{"T42 forbidden by the backend", "POST", 403, http.Header{"Content-Type": {"text/plain"}}, "not you"},
 		{"T45 a redirect", "POST", 307, http.Header{"Location": {"http://127.0.0.1:1/elsewhere"}}, ""},
 		{"R22 too many", "POST", 429, http.Header{"Retry-After": {"7"}}, ""},
@@ -165,7 +191,11 @@ func isGatewayError(t *testing.T, a gatewaytest.Answer, status int) {
 }
 
 func TestBackendsThatDoNotAnswer(t *testing.T) { // T42, T44
-	gw, client, token := loggedIn(t, gatewaytest.Setup{})
+	inEachVersion(t, backendsThatDoNotAnswer)
+}
+
+func backendsThatDoNotAnswer(t *testing.T, setup gatewaytest.Setup) {
+	gw, client, token := loggedIn(t, setup)
 	t.Run("401", func(t *testing.T) {
 		gw.Backend.Respond(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("WWW-Authenticate", "Bearer")
@@ -178,6 +208,9 @@ func TestBackendsThatDoNotAnswer(t *testing.T) { // T42, T44
 		isGatewayError(t, client.Call(t, token), http.StatusBadGateway)
 	})
 	t.Run("switches protocols", func(t *testing.T) {
+		if setup.HTTP2 {
+			t.Skip("which there is not in HTTP/2")
+		}
 		gw.Backend.Respond(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Upgrade", "websocket")
 			w.Header().Set("Connection", "Upgrade")
@@ -192,7 +225,9 @@ func TestBackendsThatDoNotAnswer(t *testing.T) { // T42, T44
 	t.Run("down", func(t *testing.T) {
 		gone := httptest.NewServer(nil)
 		gone.Close()
-		_, client, token := loggedIn(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.Backend.URL = gone.URL }})
+		setup.TLS = false
+		setup.Configure = func(c *config.Config) { c.Backend.URL = gone.URL }
+		_, client, token := loggedIn(t, setup)
 		a := client.Call(t, token)
 		isGatewayError(t, a, http.StatusBadGateway)
 		if strings.Contains(a.Body, strings.TrimPrefix(gone.URL, "http://")) {
@@ -217,7 +252,11 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestBodiesOverTheLimit(t *testing.T) { // T43
-	gw, _, token := loggedIn(t, gatewaytest.Setup{})
+	inEachVersion(t, bodiesOverTheLimit)
+}
+
+func bodiesOverTheLimit(t *testing.T, setup gatewaytest.Setup) {
+	gw, _, token := loggedIn(t, setup)
 	send := func(size int, announced bool) gatewaytest.Answer {
 		r := gw.Request(t, "POST", "/mcp", &endless{size}, map[string]string{"Authorization": "Bearer " + token})
 		if announced {
@@ -245,13 +284,18 @@ func TestBodiesOverTheLimit(t *testing.T) { // T43
 }
 
 func TestAClientThatGoesAway(t *testing.T) { // T7
+	inEachVersion(t, aClientThatGoesAway)
+}
+
+func aClientThatGoesAway(t *testing.T, setup gatewaytest.Setup) {
 	arrived, left := make(chan struct{}), make(chan struct{})
-	gw, _, token := loggedIn(t, gatewaytest.Setup{Backend: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	setup.Backend = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		close(arrived)
 		<-r.Context().Done()
 		close(left)
-	})})
+	})
+	gw, _, token := loggedIn(t, setup)
 	ctx, leave := context.WithCancel(t.Context())
 	r := gw.Request(t, "POST", "/mcp", strings.NewReader("{}"), map[string]string{"Authorization": "Bearer " + token}).WithContext(ctx)
 	go func() {
@@ -270,7 +314,12 @@ func TestAClientThatGoesAway(t *testing.T) { // T7
 }
 
 func TestARevokedTokenEndsItsStreams(t *testing.T) {
-	gw, client, _ := loggedIn(t, gatewaytest.Setup{})
+	inEachVersion(t, aRevokedTokenEndsItsStreams)
+}
+
+func aRevokedTokenEndsItsStreams(t *testing.T, setup gatewaytest.Setup) {
+	t.Parallel() // it takes seconds
+	gw, client, _ := loggedIn(t, setup)
 	gw.Backend.Respond(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_ = http.NewResponseController(w).Flush()

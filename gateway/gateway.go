@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +48,8 @@ type Options struct {
 	Store store.Store
 	// WrapTransport wraps what a Kubernetes store sends its requests with.
 	WrapTransport func(http.RoundTripper) http.RoundTripper
-	// Pods are used instead of those that the configuration names.
+	// Pods are used for the backend that routes have by default, instead of those that
+	// the configuration names.
 	Pods *pods.Set
 	// DialOptions are added to those that an etcd store connects with.
 	DialOptions []grpc.DialOption
@@ -85,9 +87,7 @@ func New(cfg *config.Config, set *config.KeySet, o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{log: o.Log, store: p.store, clients: p.clients, grants: p.grants, rules: p.rules, keys: p.keys, drain: newDrain()}
-	if g.handler, err = p.router(g.drain); err != nil {
-		return nil, err
-	}
+	g.handler = p.router(g.drain)
 	if cfg.Cluster != nil {
 		if g.companion, err = p.newCompanion(o); err != nil {
 			return nil, err
@@ -137,16 +137,16 @@ type parts struct {
 	clients   *clients.Service
 	grants    *grants.Service
 	upstreams upstreams
-	pods      *pods.Set // nil if they are not told apart
+	backends  *backends
 	idjag     *idjag.Service
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
-	p := &parts{cfg: cfg, now: o.Now, log: o.Log, rules: newInForce(), pods: o.Pods}
-	if p.pods == nil && cfg.Backend.Pods != nil {
-		p.pods = pods.New()
-	}
+	p := &parts{cfg: cfg, now: o.Now, log: o.Log, rules: newInForce()}
 	var err error
+	if p.backends, err = newBackends(cfg, o.Pods); err != nil {
+		return nil, err
+	}
 	if p.url, err = url.Parse(cfg.PublicURL); err != nil {
 		return nil, fmt.Errorf("publicURL: %w", err)
 	}
@@ -199,7 +199,7 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		MayHave:   p.mayHave,
 		Upstreams: p.upstreams,
 		Vouches:   p.vouches,
-		PublicURL: cfg.PublicURL,
+		PublicURL: p.anyResource(),
 		Scopes:    func() oauth.Scopes { return p.rules.get().grantable },
 		Now:       o.Now, Log: o.Log,
 	})
@@ -207,6 +207,14 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		path: cfg.KeysFile, ring: p.ring, tables: []keyed{p.clients, p.grants}, log: o.Log, every: keysEvery, set: set,
 	}
 	return p, nil
+}
+
+// anyResource is the public URL, where it is not itself the resource of a route.
+func (p *parts) anyResource() string {
+	if slices.ContainsFunc(p.cfg.Protected(), func(r config.Route) bool { return r.Path == "/" }) {
+		return ""
+	}
+	return p.cfg.PublicURL
 }
 
 // trustedKeys finds the keys of provisioned clients that publish them.

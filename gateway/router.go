@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -65,7 +63,7 @@ func within(next http.HandlerFunc) http.HandlerFunc {
 }
 
 // router returns the handler of all paths under the public URL.
-func (p *parts) router(d *drain) (http.Handler, error) {
+func (p *parts) router(d *drain) http.Handler {
 	prefix := p.url.Path
 	mux := http.NewServeMux()
 	a := p.authorize()
@@ -81,17 +79,34 @@ func (p *parts) router(d *drain) (http.Handler, error) {
 	for path, document := range p.metadata().Documents() {
 		mux.HandleFunc(path, within(document.ServeHTTP))
 	}
-	transport := proxy.NewTransport()
+	rest := http.Handler(within(notFound))
 	for _, r := range p.cfg.Routes {
-		h, err := p.proxy(d, r, transport)
-		if err != nil {
-			return nil, err
+		h := p.proxy(d, r)
+		if r.Path == "/" {
+			rest = p.atRoot(h, rest)
+			continue
 		}
 		mux.Handle(prefix+r.Path, h)
 		mux.Handle(prefix+r.Path+"/", h)
 	}
-	mux.HandleFunc("/", within(notFound))
-	return plainPaths(p.rules.guard(mux)), nil
+	if prefix != "" {
+		mux.Handle(prefix, rest)
+		mux.Handle("/", within(notFound))
+	}
+	mux.Handle(prefix+"/", rest)
+	return plainPaths(p.rules.guard(mux))
+}
+
+// atRoot serves a route whose URL is the public URL. It is asked for what no other
+// route has, nor the gateway itself, which keeps all below its own paths, too.
+func (p *parts) atRoot(route *proxy.Handler, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !route.Serves(r.URL.Path) || config.IsOwnPath(strings.TrimPrefix(r.URL.Path, p.url.Path)) {
+			others.ServeHTTP(w, r)
+			return
+		}
+		route.ServeHTTP(w, r)
+	})
 }
 
 // only lets requests with one method through: a page of another origin may
@@ -140,8 +155,8 @@ func plainPaths(next http.Handler) http.Handler {
 
 func (p *parts) authorize() *authorize.Handler {
 	var resources []authorize.Resource
-	for _, r := range p.cfg.Routes {
-		resources = append(resources, authorize.Resource{URL: metadata.ResourceURL(p.cfg.PublicURL, r.Path), Default: p.suggested(r)})
+	for _, r := range p.cfg.Protected() {
+		resources = append(resources, authorize.Resource{URL: config.RouteURL(p.cfg.PublicURL, r.Path), Default: p.suggested(r)})
 	}
 	return authorize.New(authorize.Options{
 		PublicURL: p.cfg.PublicURL, ServerUID: p.cfg.ServerUID,
@@ -184,8 +199,8 @@ func (p *parts) token() *token.Handler {
 		Audit: p.audit, Log: p.log,
 	}
 	suggested := map[string]func() oauth.Scopes{}
-	for _, r := range p.cfg.Routes {
-		resource := metadata.ResourceURL(p.cfg.PublicURL, r.Path)
+	for _, r := range p.cfg.Protected() {
+		resource := config.RouteURL(p.cfg.PublicURL, r.Path)
 		h.Resources = append(h.Resources, resource)
 		suggested[resource] = p.suggested(r)
 	}
@@ -211,38 +226,36 @@ func (p *parts) metadata() metadata.Server {
 		IdentityAssertions: p.cfg.May(config.GrantJWTBearer) && p.idjag.Trusts(),
 		Authorize:          authorize.PathAuthorize, Token: token.Path, Register: register.Path, Revoke: revoke.Path,
 	}
-	for _, r := range p.cfg.Routes {
+	for _, r := range p.cfg.Protected() {
 		s.Resources = append(s.Resources, metadata.Resource{Name: r.Name, Path: r.Path, Scopes: func() oauth.Scopes { return p.rules.get().published(r.Name) }})
 	}
 	return s
 }
 
-// backend is the URL of a route at the backend.
-func (p *parts) backend(r config.Route) (*url.URL, error) {
-	u, err := url.Parse(p.cfg.Backend.URL + r.BackendPath)
-	if err != nil {
-		return nil, fmt.Errorf("route %s: %w", r.Name, err)
-	}
-	return u, nil
-}
-
-func (p *parts) proxy(d *drain, r config.Route, transport http.RoundTripper) (*proxy.Handler, error) {
-	backend, err := p.backend(r)
-	if err != nil {
-		return nil, err
-	}
+func (p *parts) proxy(d *drain, r config.Route) *proxy.Handler {
+	backend := p.backends.of[r.Name]
 	return proxy.New(proxy.Options{
 		PublicURL: p.url, Path: r.Path,
-		Resource:         metadata.ResourceURL(p.cfg.PublicURL, r.Path),
+		Resource:         config.RouteURL(p.cfg.PublicURL, r.Path),
 		ResourceMetadata: metadata.ResourceMetadataURL(p.cfg.PublicURL, r.Path),
 		Required:         func() oauth.Scopes { return p.rules.get().required[r.Name] },
 		Suggested:        p.suggested(r),
-		Rules:            func() *operations.Rules { return p.rules.get().judge(r.Name) }, Quotas: p.quotas,
-		Backend: backend, Transport: transport, Pods: p.pods, Legacy: r.Transport == config.TransportSSE,
+		Rules:            p.judge(r), Quotas: p.quotas,
+		Backend: backend.url, Transport: backend.transport, Pods: backend.pods,
+		Legacy: r.Transport == config.TransportSSE, Plain: r.Transport == config.TransportHTTP, Public: r.Public,
 		Origins: func() cors.Origins { return p.rules.get().origins }, Sources: p.sources,
 		Checker:   p.grants,
 		Sessions:  seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},
 		KeepAlive: time.Duration(p.cfg.KeepAliveSeconds) * time.Second,
 		Patience:  answerWithin, Draining: d.begun, Stagger: d.stagger, Audit: p.audit, Log: p.log,
-	}), nil
+	})
+}
+
+// judge returns what the bodies on a route are judged by. Where MCP is not spoken, no
+// call is in them.
+func (p *parts) judge(r config.Route) func() *operations.Rules {
+	if r.Transport == config.TransportHTTP {
+		return func() *operations.Rules { return nil }
+	}
+	return func() *operations.Rules { return p.rules.get().judge(r.Name) }
 }

@@ -97,8 +97,18 @@ func (g *Gateway) serve(l net.Listener, h http.Handler, failed chan<- error) *ht
 				_ = conn.SetWriteDeadline(time.Time{}) // a connection that fails says so when it is used
 			}
 		},
+		Protocols: &http.Protocols{},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 250, // on one connection; proxies in front open more
+			// What a client has sent and nobody has read yet is kept here.
+			MaxReceiveBufferPerStream:     64 << 10,
+			MaxReceiveBufferPerConnection: 1 << 20,
+		},
 		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
+	// Proxies in front may speak either: HTTP/2 begins at once, without an upgrade.
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
 	go func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err

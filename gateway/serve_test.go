@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -139,147 +138,14 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
-// streams is a backend that sends what the test tells it to.
-type streams struct {
-	events  chan string
-	arrived chan string // the method of each request
-	left    chan string // and when its client has gone, or it was answered
-}
-
-func newStreams() *streams {
-	return &streams{make(chan string), make(chan string, 8), make(chan string, 8)}
-}
-
-// send has the request under way answer with more, or with no more if it is empty.
-func (s *streams) send(t *testing.T, event string) {
-	t.Helper()
-	select {
-	case s.events <- event:
-	case <-time.After(soon):
-		t.Fatalf("no request takes %q", event)
-	}
-}
-
-func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
-	defer func() { s.left <- r.Method }()
-	if r.Method == http.MethodGet || r.Header.Get("Accept") == "text/event-stream" {
-		w.Header().Set("Content-Type", "text/event-stream")
-		w.WriteHeader(http.StatusOK)
-		_ = http.NewResponseController(w).Flush()
-	}
-	s.arrived <- r.Method
-	for {
-		select {
-		case event := <-s.events:
-			if event == "" {
-				return
-			}
-			_, _ = io.WriteString(w, event)
-			_ = http.NewResponseController(w).Flush()
-		case <-r.Context().Done():
-			return
-		}
-	}
-}
-
-// open sends a request and returns with the head of the answer.
-func open(ctx context.Context, t *testing.T, gw *gatewaytest.Server, method, token string, header map[string]string) *http.Response {
-	t.Helper()
-	r := gw.Request(t, method, "/mcp", strings.NewReader("{}"), header).WithContext(ctx)
-	r.Header.Set("Authorization", "Bearer "+token)
-	resp, err := gw.HTTP(0).Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { resp.Body.Close() })
-	return resp
-}
-
-func receive[T any](t *testing.T, c <-chan T, what string) T {
-	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(soon):
-		t.Fatalf("%s does not come", what)
-		panic("unreachable")
-	}
-}
-
-func TestEventsArriveOneByOne(t *testing.T) { // T8, T23, T7
-	backend := newStreams()
-	gw, _, token := loggedIn(t, gatewaytest.Setup{Backend: backend})
-	for _, method := range []string{"GET", "POST"} {
-		t.Run(method, func(t *testing.T) {
-			ctx, leave := context.WithCancel(t.Context())
-			defer leave()
-			// The head arrives before any event.
-			resp := open(ctx, t, gw, method, token, map[string]string{"Accept": "text/event-stream"})
-			if resp.Header.Get("Content-Type") != "text/event-stream" || resp.Header.Get("X-Accel-Buffering") != "no" ||
-				!strings.Contains(resp.Header.Get("Cache-Control"), "no-transform") {
-				t.Errorf("the stream begins with %v", resp.Header)
-			}
-			receive(t, backend.arrived, "the request")
-			body := bufio.NewReader(resp.Body)
-			for _, event := range []string{"id: 1\ndata: one\n\n", ": a comment\n\n", "retry: 5\ndata: two\n\n"} {
-				backend.send(t, event) // the backend holds the stream open
-				got := make([]byte, len(event))
-				if _, err := io.ReadFull(body, got); err != nil || string(got) != event {
-					t.Fatalf("%q arrives, and %v", got, err)
-				}
-			}
-			leave()
-			receive(t, backend.left, "the client's going")
-		})
-	}
-}
-
-func TestAQuietStreamIsNotCutOff(t *testing.T) { // T33
-	const patience = time.Second
-	defer gateway.AnswerWithin(patience)()
-	backend := newStreams()
-	gw, _, token := loggedIn(t, gatewaytest.Setup{Backend: backend})
-	for _, method := range []string{"GET", "POST"} {
-		t.Run(method, func(t *testing.T) {
-			ctx, leave := context.WithCancel(t.Context())
-			defer leave()
-			resp := open(ctx, t, gw, method, token, map[string]string{"Accept": "text/event-stream"})
-			receive(t, backend.arrived, "the request")
-			<-time.After(patience + patience/2) // longer than anything else may take
-			const event = "data: late\n\n"
-			backend.send(t, event)
-			got := make([]byte, len(event))
-			if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != event {
-				t.Errorf("%q arrives, and %v", got, err)
-			}
-			leave()
-			receive(t, backend.left, "the client's going")
-		})
-	}
-}
-
-// Only a stranger's body must arrive within a time.
-func TestASlowBodyArrives(t *testing.T) { // T43
-	const patience = time.Second
-	defer gateway.AnswerWithin(patience)()
-	gw, _, token := loggedIn(t, gatewaytest.Setup{})
-	body, w := io.Pipe()
-	go func() {
-		_, _ = io.WriteString(w, "{")
-		<-time.After(patience + patience/2)
-		_, _ = io.WriteString(w, "}")
-		_ = w.Close()
-	}()
-	a := gw.Do(t, gw.HTTP(0), gw.Request(t, "POST", "/mcp", body, map[string]string{"Authorization": "Bearer " + token}))
-	if seen := gw.Backend.Requests(); a.Status != http.StatusOK || len(seen) != 1 || seen[0].Body != "{}" {
-		t.Errorf("the answer is %d, and the backend saw %v", a.Status, seen)
-	}
-}
-
 func TestTheDrain(t *testing.T) {
+	inEachVersion(t, theDrain)
+}
+
+func theDrain(t *testing.T, setup gatewaytest.Setup) {
 	backend := newStreams()
-	gw := serve(t, gatewaytest.Setup{Backend: backend}, gateway.Timing{Finish: soon})
+	setup.Backend = backend
+	gw := serve(t, setup, gateway.Timing{Finish: soon})
 	gw.waitReady(t, http.StatusOK)
 	token := gw.login(t)
 	stream := open(t.Context(), t, gw.Server, "GET", token, nil)
@@ -364,8 +230,13 @@ func TestStreamsEndOneByOne(t *testing.T) {
 }
 
 func TestTheDrainDoesNotWaitForEver(t *testing.T) {
+	inEachVersion(t, theDrainDoesNotWaitForEver)
+}
+
+func theDrainDoesNotWaitForEver(t *testing.T, setup gatewaytest.Setup) {
 	backend := newStreams()
-	gw := serve(t, gatewaytest.Setup{Backend: backend}, gateway.Timing{Finish: 50 * time.Millisecond})
+	setup.Backend = backend
+	gw := serve(t, setup, gateway.Timing{Finish: 50 * time.Millisecond})
 	gw.waitReady(t, http.StatusOK)
 	token := gw.login(t)
 	resp := open(t.Context(), t, gw.Server, "POST", token, map[string]string{"Accept": "text/event-stream"})

@@ -6,8 +6,9 @@ import (
 
 // Bindings connect the gateway to what it needs.
 type Bindings struct {
-	// mcpObject is who serves MCP behind the gateway. It may be changed at any
-	// time; sessions that are open then must be opened again.
+	// mcpObject is who serves MCP behind the gateway, on each route that does not have
+	// an mcpObject of its own. It may be changed at any time; sessions that are open
+	// then must be opened again.
 	//
 	// +required
 	MCPObject MCPObject `json:"mcpObject"`
@@ -42,8 +43,9 @@ const (
 
 // MCPObject is who serves MCP: the member that type names is set.
 //
-// +kubebuilder:validation:XValidation:rule=`(self.type == 'Service') == has(self.service)`,fieldPath=".service",message="bindings.mcpObject.service must be set if, and only if, bindings.mcpObject.type is Service."
-// +kubebuilder:validation:XValidation:rule=`(self.type == 'URL') == has(self.url)`,fieldPath=".url",message="bindings.mcpObject.url must be set if, and only if, bindings.mcpObject.type is URL."
+// +kubebuilder:validation:XValidation:rule=`(self.type == 'Service') == has(self.service)`,fieldPath=".service",message="mcpObject.service must be set if, and only if, mcpObject.type is Service."
+// +kubebuilder:validation:XValidation:rule=`(self.type == 'URL') == has(self.url)`,fieldPath=".url",message="mcpObject.url must be set if, and only if, mcpObject.type is URL."
+// +kubebuilder:validation:XValidation:rule=`!has(self.tls) || self.type == 'Service'`,fieldPath=".tls",message="mcpObject.tls must not be set unless mcpObject.type is Service."
 type MCPObject struct {
 	// type is Service, or URL for a run without a cluster.
 	//
@@ -51,8 +53,11 @@ type MCPObject struct {
 	// +unionDiscriminator
 	Type MCPObjectType `json:"type"`
 
-	// service is a Service in this MCPServer's namespace, whose pods serve MCP over
-	// plain HTTP. Set for type Service, unset for every other.
+	// service is a Service in this MCPServer's namespace, whose pods serve MCP. They are
+	// called as the appProtocol of the Service's port says: https, with TLS, in HTTP/2
+	// if they offer it; kubernetes.io/h2c, in HTTP/2 without TLS; http, or anything else
+	// or nothing, in HTTP/1.1 without TLS. kubernetes.io/wss is taken for https. Set for
+	// type Service, unset for every other.
 	//
 	// +optional
 	Service *ServicePort `json:"service,omitempty"`
@@ -71,6 +76,15 @@ type MCPObject struct {
 	// +kubebuilder:default=Session
 	SessionAffinity SessionAffinity `json:"sessionAffinity,omitempty"`
 
+	// tls has the pods called with TLS, whatever the Service's port says, and sets whom
+	// to trust. {} is enough where a well-known authority has signed their certificate.
+	//
+	// When unset, the appProtocol of the Service's port decides, and the system's
+	// authorities are trusted.
+	//
+	// +optional
+	TLS *BackendTLS `json:"tls,omitempty"`
+
 	// url is scheme, host and port of an MCP server on the machine where the gateway
 	// runs: the host is localhost, 127.0.0.1 or [::1]. It is for kubectl vestibule
 	// run: the controller in a cluster refuses it, because a pod's loopback is not
@@ -78,8 +92,30 @@ type MCPObject struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule=`self.matches('^https?://(localhost|127\\.0\\.0\\.1|\\[::1\\]):[1-9][0-9]{0,4}$')`,message="bindings.mcpObject.url must be scheme, one of the hosts localhost, 127.0.0.1 and [::1], and port, such as http://127.0.0.1:3000."
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^https?://(localhost|127\\.0\\.0\\.1|\\[::1\\]):[1-9][0-9]{0,4}$')`,message="mcpObject.url must be scheme, one of the hosts localhost, 127.0.0.1 and [::1], and port, such as http://127.0.0.1:3000."
 	URL string `json:"url,omitempty"`
+}
+
+// BackendTLS is how the certificate of a backend is judged.
+type BackendTLS struct {
+	// caBundleRef is a key of a ConfigMap in this namespace with the PEM certificates of
+	// who may sign the backend's certificate, in place of the system's. When it changes,
+	// the gateways are rolled.
+	//
+	// When unset, the system's authorities are trusted.
+	//
+	// +optional
+	CABundleRef *KeyReference `json:"caBundleRef,omitempty"`
+
+	// serverName is the name that must be in the certificate, and is sent to the backend
+	// to choose one by. At most 253 characters.
+	//
+	// When unset, <service>.<namespace>.svc.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')`,message="mcpObject.tls.serverName must be a DNS name in lower case, such as weather.example.com."
+	ServerName string `json:"serverName,omitempty"`
 }
 
 // ServicePort is one port of a Service.
@@ -96,7 +132,10 @@ type ServicePort struct {
 	// that is what the number is for.
 	//
 	// +required
-	// +kubebuilder:validation:XValidation:rule=`type(self) == int ? self >= 1 && self <= 65535 : size(self) <= 15 && self.matches('^[a-z0-9](-?[a-z0-9])*$') && self.matches('[a-z]')`,message="bindings.mcpObject.service.port must be the number of a port of the Service, from 1 to 65535, or its name, such as http."
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=15
+	// +kubebuilder:validation:Pattern=`^([0-9]+-)*[0-9]*[a-z](-?[a-z0-9])*$`
+	// +kubebuilder:validation:XValidation:rule=`type(self) != int || self >= 1 && self <= 65535`,message="mcpObject.service.port must be the number of a port of the Service, from 1 to 65535, or its name, such as http."
 	Port intstr.IntOrString `json:"port"`
 }
 

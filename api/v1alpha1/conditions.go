@@ -58,7 +58,9 @@ const (
 	ReasonMigrationUnfinished = "MigrationUnfinished"
 	// ReasonScopeRuleInvalid: an expression in oauth.scopes[].allow does not compile.
 	ReasonScopeRuleInvalid = "ScopeRuleInvalid"
-	// ReasonURLInCluster: bindings.mcpObject.type is URL, which is for a run on a
+	// ReasonRouteExposed: a route that needs no token leads to where another asks for one.
+	ReasonRouteExposed = "RouteExposed"
+	// ReasonURLInCluster: the type of an mcpObject is URL, which is for a run on a
 	// developer's machine.
 	ReasonURLInCluster = "URLInCluster"
 )
@@ -78,6 +80,8 @@ const (
 	ReasonNoReadyEndpoints = "NoReadyEndpoints"
 	// ReasonBackendUnreachable: a gateway gets no connection, or no answer.
 	ReasonBackendUnreachable = "BackendUnreachable"
+	// ReasonBackendUntrusted: the backend's certificate is not good for it.
+	ReasonBackendUntrusted = "BackendUntrusted"
 	// ReasonBackendNotMCP: a gateway gets an answer that is not of the route's transport.
 	ReasonBackendNotMCP = "BackendNotMCP"
 	// ReasonBackendUnauthorized: the backend asks the gateway for credentials.
@@ -175,6 +179,8 @@ const (
 const (
 	// ReasonCompatible: MCP Manager can connect.
 	ReasonCompatible = "Compatible"
+	// ReasonNoStreamableHTTPRoute: no route that needs a token is in Streamable HTTP.
+	ReasonNoStreamableHTTPRoute = "NoStreamableHTTPRoute"
 	// ReasonRegistrationDisabled: MCP Manager registers itself, and may not.
 	ReasonRegistrationDisabled = "RegistrationDisabled"
 	// ReasonBindingNotReady: one of the two bindings is not bound.

@@ -75,9 +75,11 @@ type MCPServerSpec struct {
 	// +required
 	Bindings Bindings `json:"bindings"`
 
-	// routes are the protected paths. Each is a resource of its own: a token for
-	// one is refused by the others. The first is the one that is meant by a client
-	// that names no resource, and the one in status.url. One to 16.
+	// routes are the paths that lead to a backend. Each is a resource of its own: a
+	// token for one is refused by the others. The first is the one that is meant by a
+	// client that names no resource, and the one in status.url, so it serves MCP and
+	// needs a token. What needs none must not lead to where another route leads on the
+	// same Service that needs one. One to 16.
 	//
 	// +required
 	// +listType=map
@@ -85,6 +87,7 @@ type MCPServerSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:XValidation:rule=`self.all(r, self.exists_one(other, other.path == r.path))`,message="routes[].path must be different in every route."
+	// +kubebuilder:validation:XValidation:rule=`(!has(self[0].authentication) || self[0].authentication == 'Required') && (!has(self[0].transport) || self[0].transport != 'HTTP')`,message="routes must begin with one that serves MCP and needs a token: it is the one in status.url, which clients log in for."
 	Routes []Route `json:"routes"`
 
 	// oauth sets what the authorization server grants, to whom and for how long.

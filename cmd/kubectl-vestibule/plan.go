@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
@@ -55,9 +56,7 @@ func newPlan(m *manifest.Manifest, o options) (*plan, error) {
 		}
 		p.overrideUpstreams(o)
 	}
-	if spec.Bindings.MCPObject.Type == v1alpha1.MCPObjectService {
-		p.demoBackend = true
-	}
+	p.demoBackend = slices.ContainsFunc(controllers.GatewayObjects(p.server), func(o controllers.GatewayObject) bool { return o.Type == v1alpha1.MCPObjectService })
 	if spec.Bindings.OAuthKV.Type != v1alpha1.OAuthKVMemory {
 		p.override("spec.bindings.oauthKV", "a file on this machine", "the objects of type "+string(spec.Bindings.OAuthKV.Type)+" are in a cluster")
 		spec.Bindings.OAuthKV = v1alpha1.OAuthKV{Type: v1alpha1.OAuthKVMemory}
@@ -125,8 +124,12 @@ func (p *plan) overrideUpstreams(o options) {
 
 // useBackend points the plan at the demo backend.
 func (p *plan) useBackend(addr string) {
-	object := &p.server.Spec.Bindings.MCPObject
-	p.override("spec.bindings.mcpObject", "a demo MCP server at http://"+addr,
-		fmt.Sprintf("the Service %s is in a cluster; for a server of your own: {type: URL, url: http://127.0.0.1:PORT}", object.Service.Name))
-	*object = v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://" + addr}
+	for _, o := range controllers.GatewayObjects(p.server) {
+		if o.Type != v1alpha1.MCPObjectService {
+			continue
+		}
+		p.override("spec."+o.Field, "a demo MCP server at http://"+addr,
+			fmt.Sprintf("the Service %s is in a cluster; for a server of your own: {type: URL, url: http://127.0.0.1:PORT}", o.Service.Name))
+		*o.MCPObject = v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://" + addr}
+	}
 }

@@ -15,7 +15,7 @@ import (
 // welcome says what runs, how to use it, and what is not as the file says.
 func welcome(o options, p *plan, d *state, idp *devidp.Provider, cfg *config.Config) {
 	var b strings.Builder
-	endpoint := cfg.PublicURL + cfg.Routes[0].Path
+	endpoint := config.RouteURL(cfg.PublicURL, cfg.Routes[0].Path)
 	name := p.server.Name
 	fmt.Fprintf(&b, "\nMCPServer %s runs on this machine. Ctrl-C ends it.\n\n", name)
 	table(&b, "  ", func(row func(cells ...string)) {

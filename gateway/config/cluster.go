@@ -85,6 +85,7 @@ const (
 
 	// Routes.
 	ReasonBackendUnreachable  = "BackendUnreachable"  // no connection, or no answer
+	ReasonBackendUntrusted    = "BackendUntrusted"    // its certificate is not good for it
 	ReasonBackendNotMCP       = "BackendNotMCP"       // an answer that is not of the route's transport
 	ReasonBackendUnauthorized = "BackendUnauthorized" // it asks the gateway for credentials
 )

@@ -21,15 +21,15 @@ type Config struct {
 	PublicURL string `json:"publicURL"`
 	// KeysFile is the path of the KeySet.
 	KeysFile string `json:"keysFile"`
-	// Backend is who serves MCP.
+	// Backend is who serves MCP, on each route that has no other.
 	Backend Backend `json:"backend"`
 	// Store is where clients and grants live.
 	Store Store `json:"store"`
 	// MigrateFrom, when set, is where they lived before. What it holds is copied to
 	// Store before the gateway serves; no gateway uses it any more.
 	MigrateFrom *Store `json:"migrateFrom,omitempty"`
-	// Routes are the protected paths, each a resource of its own. The first is
-	// the default for requests that name no resource. At least one.
+	// Routes are the paths that lead to a backend. Each that is not public is a resource
+	// of its own. The first is the default for requests that name no resource. At least one.
 	Routes []Route `json:"routes"`
 	// Registration bounds dynamic client registration (RFC 7591).
 	Registration Registration `json:"registration"`
@@ -82,22 +82,6 @@ type Rules struct {
 	DenyUnlistedTools []string `json:"denyUnlistedTools,omitempty"`
 	// Quotas bound what one user and one client may ask of each gateway.
 	Quotas Quotas `json:"quotas,omitzero"`
-}
-
-// Backend is the MCP server behind the gateway.
-type Backend struct {
-	// URL is scheme, host and port, without a path.
-	URL string `json:"url"`
-	// Pods, if set, names those behind URL. Then each session stays with one of them;
-	// otherwise URL alone is called.
-	Pods *BackendPods `json:"pods,omitempty"`
-}
-
-// BackendPods are those of a Service in the gateway's namespace.
-type BackendPods struct {
-	Service string `json:"service"`
-	// Port is the name of the Service's port, which has none if it has but one.
-	Port string `json:"port,omitempty"`
 }
 
 // StoreType names a kind of store.
@@ -155,24 +139,6 @@ type MemoryStore struct {
 	// File, when set, keeps them across restarts.
 	File string `json:"file,omitempty"`
 }
-
-// Route is one protected path.
-type Route struct {
-	Name string `json:"name"`
-	// Path is what clients call, under PublicURL: it begins with a slash and
-	// does not end in one.
-	Path string `json:"path"`
-	// Transport is how the backend speaks: TransportStreamableHTTP or TransportSSE.
-	Transport string `json:"transport"`
-	// BackendPath is where the backend serves this route.
-	BackendPath string `json:"backendPath"`
-}
-
-// The transports: that of MCP revisions from 2025-03-26, and that of 2024-11-05.
-const (
-	TransportStreamableHTTP = "StreamableHTTP"
-	TransportSSE            = "SSE"
-)
 
 // Registration bounds dynamic client registration.
 type Registration struct {

@@ -18,11 +18,7 @@ func (c *Config) Validate() error {
 	v.check(c.ServerUID != "", "serverUID", "must be set")
 	v.publicURL(c.PublicURL)
 	v.check(c.KeysFile != "", "keysFile", "must be set")
-	v.baseURL("backend.url", c.Backend.URL)
-	if c.Backend.Pods != nil {
-		v.check(c.Backend.Pods.Service != "", "backend.pods.service", "must be set")
-		v.check(c.Cluster != nil, "backend.pods", "must not be set without cluster")
-	}
+	v.backend("backend", &c.Backend, c.Cluster)
 	v.store("store", &c.Store)
 	if c.MigrateFrom != nil {
 		v.store("migrateFrom", c.MigrateFrom)
@@ -65,8 +61,8 @@ var (
 // nothing to decode, no dot segments, no empty ones.
 func isPlainPath(s string) bool { return plainPath.MatchString(s) && path.Clean(s) == s }
 
-// isOwnPath says whether the gateway serves this path itself.
-func isOwnPath(s string) bool { return ownPath.MatchString(s) }
+// IsOwnPath says whether the gateway serves a path under its public URL itself.
+func IsOwnPath(s string) bool { return ownPath.MatchString(s) }
 
 type validator struct{ errs []error }
 
@@ -112,18 +108,41 @@ func (v *validator) baseURL(field, s string) {
 		field, "must be scheme, host and port, without a path")
 }
 
+func (v *validator) backend(field string, b *Backend, cluster *Cluster) {
+	v.baseURL(field+".url", b.URL)
+	secure := strings.HasPrefix(b.URL, "https:")
+	v.check(!b.H2C || !secure, field+".h2c", "must not be set for https, where HTTP/2 is negotiated")
+	v.check(secure || b.CABundleFile == "" && b.ServerName == "", field+".url", "must be https if caBundleFile or serverName is set")
+	if b.Pods != nil {
+		v.check(b.Pods.Service != "", field+".pods.service", "must be set")
+		v.check(cluster != nil, field+".pods", "must not be set without cluster")
+	}
+}
+
 func (v *validator) routes(c *Config) {
 	v.check(len(c.Routes) > 0, "routes", "must not be empty")
+	if len(c.Routes) > 0 {
+		v.check(!c.Routes[0].Public && c.Routes[0].Transport != TransportHTTP, "routes[0]", "must serve MCP and need a token")
+	}
 	paths, names := map[string]bool{}, map[string]bool{}
 	for i, r := range c.Routes {
 		field := fmt.Sprintf("routes[%d]", i)
-		v.check(isPlainPath(r.Path), field+".path", "must begin with a slash and not end in one, and have plain characters only")
-		v.check(!isOwnPath(r.Path), field+".path", "is the gateway's own")
+		v.check(r.Path == "/" || isPlainPath(r.Path), field+".path", "must begin with a slash and not end in one, and have plain characters only")
+		v.check(!IsOwnPath(r.Path), field+".path", "is the gateway's own")
 		v.check(strings.HasPrefix(r.BackendPath, "/"), field+".backendPath", "must begin with a slash")
-		v.check(r.Transport == TransportStreamableHTTP || r.Transport == TransportSSE, field+".transport", "must be StreamableHTTP or SSE")
+		v.check(r.Transport == TransportStreamableHTTP || r.Transport == TransportSSE || r.Transport == TransportHTTP,
+			field+".transport", "must be StreamableHTTP, SSE or HTTP")
 		v.check(!paths[r.Path], field+".path", "stands twice")
 		v.check(r.Name != "" && !names[r.Name], field+".name", "must be set, and to a name of its own")
 		paths[r.Path], names[r.Name] = true, true
+		if r.Backend != nil {
+			v.backend(field+".backend", r.Backend, c.Cluster)
+		}
+		for j := range c.Routes {
+			other := &c.Routes[j]
+			v.check(!r.Exposes(other) || c.BackendOf(&r).URL != c.BackendOf(other).URL,
+				field+".backendPath", fmt.Sprintf("leads everybody to where routes[%d] asks for a token", j))
+		}
 	}
 }
 

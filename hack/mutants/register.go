@@ -30,8 +30,8 @@ var registerMutants = []mutant{
 		name: "resource-metadata-appended",
 		rule: "a resource's metadata is where the well-known suffix is inserted (RFC 9728 section 3.1)",
 		file: "gateway/internal/metadata/metadata.go",
-		old:  `return origin + wellKnownResource + prefix + path`,
-		new:  `return origin + prefix + path + wellKnownResource`,
+		old:  `return origin + wellKnownResource + prefix + strings.TrimSuffix(path, "/")`,
+		new:  `return origin + prefix + strings.TrimSuffix(path, "/") + wellKnownResource`,
 		pkg:  "gateway", run: "TestMetadata|TestWhoIsNotLetThrough",
 	},
 	{

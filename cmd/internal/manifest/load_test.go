@@ -76,7 +76,7 @@ publicURL: https://weather.example.com
 bindings:
   mcpObject: {type: Service, service: {name: weather, port: 8080}, sessionAffinity: Session}
   oauthKV: {type: Kubernetes, kubernetes: {kind: Secret, minShards: 16, maxShards: 256}}
-routes: [{name: mcp, path: /mcp, transport: StreamableHTTP, unlistedTools: Allow}]
+routes: [{name: mcp, path: /mcp, transport: StreamableHTTP, authentication: Required, unlistedTools: Allow}]
 oauth:
   clientRegistration:
     {policy: Enabled, ttlSeconds: 7776000, unusedTTLSeconds: 86400, publicClients: Allow,
@@ -199,7 +199,8 @@ func TestTheSampleIsRenderedAndLoaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	rendered, err := json.Marshal(controllers.GatewayConfig(m.Server, controllers.GatewayInputs{
-		BackendPort: 8080, Directory: "/etc/vestibule", ClientShards: 16, GrantShards: 16,
+		Ports:     map[v1alpha1.ServicePort]controllers.GatewayPort{*m.Server.Spec.Bindings.MCPObject.Service: {Number: 8080}},
+		Directory: "/etc/vestibule", ClientShards: 16, GrantShards: 16,
 	}))
 	if err != nil {
 		t.Fatal(err)

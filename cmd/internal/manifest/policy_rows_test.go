@@ -15,6 +15,7 @@ var routeRows = []row{
 	{"no routes", edits{"spec.routes": nil}, "spec.routes: Required value"},
 	{"an empty list of routes", edits{"spec.routes": []any{}}, "should have at least 1 items"},
 	{"16 routes", edits{"spec.routes": many(16, route)}, ""},
+	{"16 routes to backends of their own", edits{"spec.routes": many(16, ownedRoute)}, ""},
 	{"17 routes", edits{"spec.routes": many(17, route)}, "Too many"},
 	{"a name of a route twice", edits{"spec.routes": []any{object{"name": "a", "path": "/a"}, object{"name": "a", "path": "/b"}}}, "Duplicate value"},
 	{"a path twice", edits{"spec.routes": []any{object{"name": "a", "path": "/a"}, object{"name": "b", "path": "/a"}}}, "routes[].path must be different in every route."},
@@ -26,7 +27,7 @@ var routeRows = []row{
 	{"no path", edits{"spec.routes[0].path": nil}, "spec.routes[0].path: Required value"},
 	path("/mcp", ""), path("/a/b.c_d~e-F0", ""), path("/tokens", ""), path("/Token", ""), path("/a/token", ""), path("/.well", ""), path("/..a/.b", ""),
 	path("/"+long(127), ""), path("/"+long(128), "Too long"),
-	path("", pathFalse), path("/", pathFalse), path("mcp", pathFalse), path("/mcp/", pathFalse), path("/a//b", pathFalse), path("//a", pathFalse),
+	path("/", ""), path("//", pathFalse), path("", pathFalse), path("mcp", pathFalse), path("/mcp/", pathFalse), path("/a//b", pathFalse), path("//a", pathFalse),
 	path("/a/../b", pathFalse), path("/..", pathFalse), path("/./a", pathFalse), path("/a b", pathFalse), path("/a%2fb", pathFalse),
 	path("/a?b", pathFalse), path("/a#b", pathFalse), path("/{a}", pathFalse), path("/a\n", pathFalse),
 	path("/authorize", pathTaken), path("/consent", pathTaken), path("/callback", pathTaken), path("/callback/corp", pathTaken),
@@ -34,6 +35,14 @@ var routeRows = []row{
 	path("/.well-known/mcp", pathTaken),
 	{"a known transport", edits{"spec.routes[0].transport": "StreamableHTTP"}, ""},
 	{"an unknown transport", edits{"spec.routes[0].transport": "Carrier"}, `supported values: "StreamableHTTP"`},
+	{"a known authentication", edits{"spec.routes[0].authentication": "Required"}, ""},
+	{"an unknown authentication", edits{"spec.routes[0].authentication": "Maybe"}, `supported values: "Required", "None"`},
+	{"pages for everybody", second(object{"path": "/", "transport": "HTTP", "authentication": "None"}), ""},
+	{"pages for who has a token", second(object{"path": "/docs", "transport": "HTTP", "requiredScopes": []any{"weather:read"}}), ""},
+	{"scopes without a token", second(object{"path": "/docs", "authentication": "None", "requiredScopes": []any{"weather:read"}}), "routes[].requiredScopes must be empty where"},
+	{"no scopes, and no token", second(object{"path": "/docs", "authentication": "None", "requiredScopes": []any{}}), ""},
+	{"a first route for everybody", edits{"spec.routes[0].authentication": "None", "spec.routes[0].requiredScopes": nil}, "routes must begin with one that serves MCP and needs a token"},
+	{"a first route that is not MCP", edits{"spec.routes[0].transport": "HTTP"}, "routes must begin with one that serves MCP and needs a token"},
 	backendPath("/", ""), backendPath("/v1/mcp/", ""), backendPath("/token", ""), backendPath("/..a/.b", ""), backendPath("/"+long(127), ""), backendPath("/"+long(128), "Too long"),
 	backendPath("", backendFalse), backendPath("mcp", backendFalse), backendPath("/a//b", backendFalse), backendPath("/a/../b", backendFalse),
 	backendPath("/a?b", backendFalse), backendPath("/a#b", backendFalse), backendPath("http://b/a", backendFalse),
@@ -44,10 +53,23 @@ var routeRows = []row{
 	{"17 required scopes", edits{"spec.oauth.scopes": many(17, scope), "spec.routes[0].requiredScopes": many(17, texts("s%d"))}, "Too many"},
 	{"a required scope of 65 characters", edits{"spec.routes[0].requiredScopes": []any{long(65)}}, "Too long"},
 	{"unlisted tools denied", edits{"spec.routes[0].unlistedTools": "Deny"}, ""},
+	{"unlisted tools denied on a public route", second(object{"path": "/docs", "authentication": "None", "unlistedTools": "Deny"}), "routes[].unlistedTools must not be Deny where"},
+	{"unlisted tools denied on a route without MCP", second(object{"path": "/docs", "transport": "HTTP", "unlistedTools": "Deny"}), "routes[].unlistedTools must not be Deny where"},
 	{"an unknown unlistedTools", edits{"spec.routes[0].unlistedTools": "Ask"}, `supported values: "Allow", "Deny"`},
 }
 
 func route(i int) any { return object{"name": fmt.Sprintf("r%d", i), "path": fmt.Sprintf("/r%d", i)} }
+
+// second adds a route to the sample.
+func second(r object) edits {
+	r["name"] = "second"
+	return edits{"spec.routes": []any{object{"name": "first", "path": "/first"}, r}}
+}
+
+// ownedRoute is one of many with a backend of its own.
+func ownedRoute(i int) any {
+	return object{"name": fmt.Sprintf("r%d", i), "path": fmt.Sprintf("/r%d", i), "mcpObject": object{"type": "Service", "service": object{"name": "own", "port": i}}}
+}
 
 func scope(i int) any { return object{"name": fmt.Sprintf("s%d", i)} }
 

@@ -106,29 +106,30 @@ const (
 	backend   = "spec.bindings.mcpObject"
 	store     = "spec.bindings.oauthKV"
 	shards    = "spec.bindings.oauthKV.kubernetes"
-	portFalse = "bindings.mcpObject.service.port must be"
-	urlFalse  = "bindings.mcpObject.url must be scheme, one of the hosts"
+	noMatch   = "should match"
+	portFalse = "mcpObject.service.port must be"
+	urlFalse  = "mcpObject.url must be scheme, one of the hosts"
 )
 
-var bindingRows = []row{
-	{"no bindings", edits{"spec.bindings": nil}, "spec.bindings: Required value"},
-	{"no mcpObject", edits{backend: nil}, backend + ": Required value"},
+// objectRows are of bindings.mcpObject, which a route's own is like.
+var objectRows = []row{
 	{"no type of mcpObject", edits{backend + ".type": nil}, backend + ".type: Required value"},
 	{"an unknown type of mcpObject", edits{backend + ".type": "Pod"}, `supported values: "Service", "URL"`},
 	{"an unknown sessionAffinity", edits{backend + ".sessionAffinity": "ClientIP"}, `supported values: "Session", "None"`},
 	{"no sessionAffinity", edits{backend + ".sessionAffinity": "None"}, ""},
-	{"no service for type Service", edits{backend + ".service": nil}, "bindings.mcpObject.service must be set if"},
-	{"a service for type URL", edits{backend + ".type": "URL", backend + ".url": "http://127.0.0.1:3000"}, "bindings.mcpObject.service must be set if"},
-	{"no url for type URL", edits{backend: object{"type": "URL"}}, "bindings.mcpObject.url must be set if"},
-	{"a url for type Service", edits{backend + ".url": "http://127.0.0.1:3000"}, "bindings.mcpObject.url must be set if"},
+	{"no service for type Service", edits{backend + ".service": nil}, "mcpObject.service must be set if"},
+	{"a service for type URL", edits{backend + ".type": "URL", backend + ".url": "http://127.0.0.1:3000"}, "mcpObject.service must be set if"},
+	{"no url for type URL", edits{backend: object{"type": "URL"}}, "mcpObject.url must be set if"},
+	{"a url for type Service", edits{backend + ".url": "http://127.0.0.1:3000"}, "mcpObject.url must be set if"},
 	{"no name of the service", edits{backend + ".service.name": nil}, backend + ".service.name: Required value"},
 	{"a service name of 63 characters", edits{backend + ".service.name": long(63)}, ""},
 	{"a service name of 64 characters", edits{backend + ".service.name": long(64)}, "Too long"},
 	{"a service name with a dot", edits{backend + ".service.name": "weather.other"}, "should match"},
 	{"no port of the service", edits{backend + ".service.port": nil}, backend + ".service.port: Required value"},
 	port(1, ""), port(65535, ""), port("http", ""), port("a-2", ""), port(long(15), ""),
-	port(0, portFalse), port(65536, portFalse), port("", portFalse), port("80", portFalse), port("HTTP", portFalse),
-	port("a--b", portFalse), port("-a", portFalse), port(long(16), portFalse), port(true, "must be of type"),
+	port("1-2a", ""), port("8-0-b", ""),
+	port(0, portFalse), port(65536, portFalse), port(long(16), "Too long"), port("", noMatch), port("80", noMatch), port("8-0", noMatch), port("HTTP", noMatch),
+	port("a--b", noMatch), port("1--a", noMatch), port("-a", noMatch), port("a-", noMatch), port(true, "must be of type"),
 	backendURL("http://127.0.0.1:3000", ""), backendURL("http://localhost:3000", ""), backendURL("https://[::1]:3000", ""),
 	backendURL("http://127.0.0.1", urlFalse), backendURL("http://127.0.0.1:3000/", urlFalse),
 	backendURL("http://127.0.0.1:3000/mcp", urlFalse), backendURL("http://127.0.0.1:3000?a=b", urlFalse),
@@ -136,6 +137,39 @@ var bindingRows = []row{
 	backendURL("http://10.0.0.1:3000", urlFalse), backendURL("http://localhost.example.com:3000", urlFalse), backendURL("ftp://127.0.0.1:3000", urlFalse), backendURL("", urlFalse),
 	backendURL("http://127.0.0.1:"+strings.Repeat("3", 64-17), urlFalse), backendURL("http://127.0.0.1:"+strings.Repeat("3", 65-17), "Too long"),
 
+	{"TLS to the backend", edits{backend + ".tls": object{}}, ""},
+	{"TLS to the backend, and whom to trust", edits{backend + ".tls": object{"serverName": "weather.example.com", "caBundleRef": object{"name": "ca", "key": "ca.crt"}}}, ""},
+	{"TLS for type URL", edits{backend: object{"type": "URL", "url": "http://127.0.0.1:3000", "tls": object{}}}, "mcpObject.tls must not be set unless"},
+	{"a server name that is none", edits{backend + ".tls": object{"serverName": "Weather"}}, "mcpObject.tls.serverName must be a DNS name"},
+	{"a server name with a port", edits{backend + ".tls": object{"serverName": "weather:443"}}, "mcpObject.tls.serverName must be a DNS name"},
+	{"an empty server name", edits{backend + ".tls": object{"serverName": ""}}, "mcpObject.tls.serverName must be a DNS name"},
+	{"a server name of 253 characters", edits{backend + ".tls": object{"serverName": long(253)}}, ""},
+	{"a server name of 254 characters", edits{backend + ".tls": object{"serverName": long(254)}}, "Too long"},
+	{"a CA bundle without a name", edits{backend + ".tls": object{"caBundleRef": object{"key": "ca.crt"}}}, backend + ".tls.caBundleRef.name: Required value"},
+	{"a CA bundle without a key", edits{backend + ".tls": object{"caBundleRef": object{"name": "ca"}}}, backend + ".tls.caBundleRef.key: Required value"},
+	{"a CA bundle of a name that is none", edits{backend + ".tls": object{"caBundleRef": object{"name": "CA", "key": "ca.crt"}}}, "should match"},
+	{"a CA bundle of a key that is none", edits{backend + ".tls": object{"caBundleRef": object{"name": "ca", "key": "a/b"}}}, "should match"},
+	{"a CA bundle of a name of 254 characters", edits{backend + ".tls": object{"caBundleRef": object{"name": long(254), "key": "ca.crt"}}}, "Too long"},
+	{"a CA bundle of a key of 254 characters", edits{backend + ".tls": object{"caBundleRef": object{"name": "ca", "key": long(254)}}}, "Too long"},
+}
+
+// ownObjectRows are the same mistakes in a route's mcpObject.
+func ownObjectRows() []row {
+	const own = "spec.routes[0].mcpObject"
+	var rows []row
+	for _, r := range objectRows {
+		moved := edits{own: object{"type": "Service", "service": object{"name": "own", "port": 8080}}}
+		for path, value := range r.edits {
+			moved[own+strings.TrimPrefix(path, backend)] = value
+		}
+		rows = append(rows, row{"of a route: " + r.name, moved, strings.Replace(r.refused, backend, own, 1)})
+	}
+	return rows
+}
+
+var bindingRows = []row{
+	{"no bindings", edits{"spec.bindings": nil}, "spec.bindings: Required value"},
+	{"no mcpObject", edits{backend: nil}, backend + ": Required value"},
 	{"no oauthKV", edits{store: nil}, store + ": Required value"},
 	{"no type of oauthKV", edits{store + ".type": nil}, store + ".type: Required value"},
 	{"an unknown type of oauthKV", edits{store + ".type": "Redis"}, `supported values: "Kubernetes", "Etcd", "Memory"`},

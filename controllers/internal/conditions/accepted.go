@@ -1,6 +1,7 @@
 package conditions
 
 import (
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,9 +24,16 @@ func accepted(o *Observation) metav1.Condition {
 	return no(o.Refusals[0].Reason, "%s", strings.Join(messages, " ")).of(v1alpha1.ConditionAccepted)
 }
 
-// compatible is what MCP Manager asks for: a route in Streamable HTTP, which the
-// schema sees to, registration of confidential clients, and both bindings.
+// compatible is what MCP Manager asks for: a route in Streamable HTTP, registration of
+// confidential clients, and both bindings.
 func compatible(o *Observation, gating []metav1.Condition) metav1.Condition {
+	if !slices.ContainsFunc(o.Server.Spec.Routes, func(r v1alpha1.Route) bool {
+		return r.Transport == v1alpha1.TransportStreamableHTTP && r.Authentication != v1alpha1.AuthenticationNone
+	}) {
+		return no(v1alpha1.ReasonNoStreamableHTTPRoute,
+			"MCP Manager speaks Streamable HTTP, and logs in: add to routes one with transport StreamableHTTP and authentication Required.").
+			of(v1alpha1.ConditionMCPManagerCompatible)
+	}
 	registration := &o.Server.Spec.OAuth.ClientRegistration
 	if registration.Policy == v1alpha1.PolicyDisabled {
 		return no(v1alpha1.ReasonRegistrationDisabled,

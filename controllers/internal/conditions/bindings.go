@@ -1,11 +1,14 @@
 package conditions
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/resources"
 	"vestibule.dev/vestibule/gateway/config"
 )
 
@@ -13,27 +16,28 @@ func objectBound(o *Observation) metav1.Condition {
 	return objectFact(o).of(v1alpha1.ConditionMCPObjectBound)
 }
 
+// objectFact says of the first object with a fault what it is, and of all of them how
+// their routes are answered.
 func objectFact(o *Observation) fact {
-	if o.Backend == nil {
+	if o.Backends == nil {
 		return notObserved()
 	}
-	s := o.Server.Spec.Bindings.MCPObject.Service
-	if s == nil {
-		return unknown(v1alpha1.ReasonNotReported, "bindings.mcpObject is not a Service, so there is nothing to look at.")
+	var bound []string
+	for _, object := range resources.Objects(o.Server) {
+		if object.Service == nil {
+			return unknown(v1alpha1.ReasonNotReported, "%s is not a Service, so there is nothing to look at.", object.Field)
+		}
+		b := o.Backends[*object.Service]
+		if f, ok := serviceFact(b, object.Service, object.Field+".service"); !ok {
+			return f
+		}
+		says := fmt.Sprintf("%d endpoints of Service %s", b.Ready, object.Service.Name)
+		if !slices.Contains(bound, says) {
+			bound = append(bound, says)
+		}
 	}
-	switch b := o.Backend; {
-	case !b.Exists:
-		return no(v1alpha1.ReasonServiceMissing,
-			"There is no Service %s in this namespace: create it, or change bindings.mcpObject.service.name.", s.Name)
-	case b.External:
-		return no(v1alpha1.ReasonServiceNotSupported,
-			"Service %s is of type ExternalName, behind which the cluster sees no pods: let bindings.mcpObject.service.name be a Service with endpoints.", s.Name)
-	case b.Port == 0:
-		return no(v1alpha1.ReasonPortMissing,
-			"Service %s has no TCP port %s: add it there, or change bindings.mcpObject.service.port.", s.Name, s.Port.String())
-	case b.Ready == 0:
-		return no(v1alpha1.ReasonNoReadyEndpoints,
-			"No pod behind Service %s is ready on port %s: look at the pods that its selector finds.", s.Name, s.Port.String())
+	if f, ok := referred(o, ofObject); !ok {
+		return f
 	}
 	if f, ok := worst(o, func(r *config.Report) []check {
 		var checks []check
@@ -44,7 +48,28 @@ func objectFact(o *Observation) fact {
 	}); !ok {
 		return f
 	}
-	return yes(v1alpha1.ReasonBound, "%d endpoints of Service %s are ready, and every route is answered in its transport.", o.Backend.Ready, s.Name)
+	return yes(v1alpha1.ReasonBound, "%s are ready, and every route is answered in its transport.", some(bound))
+}
+
+// serviceFact is what is wrong with a Service that a field names; or ok.
+func serviceFact(b *Backend, s *v1alpha1.ServicePort, field string) (f fact, ok bool) {
+	switch {
+	case b == nil:
+		return notObserved(), false
+	case !b.Exists:
+		return no(v1alpha1.ReasonServiceMissing,
+			"There is no Service %s in this namespace: create it, or change %s.name.", s.Name, field), false
+	case b.External:
+		return no(v1alpha1.ReasonServiceNotSupported,
+			"Service %s is of type ExternalName, behind which the cluster sees no pods: let %s.name be a Service with endpoints.", s.Name, field), false
+	case b.Port.Number == 0:
+		return no(v1alpha1.ReasonPortMissing,
+			"Service %s has no TCP port %s: add it there, or change %s.port.", s.Name, s.Port.String(), field), false
+	case b.Ready == 0:
+		return no(v1alpha1.ReasonNoReadyEndpoints,
+			"No pod behind Service %s is ready on port %s: look at the pods that its selector finds.", s.Name, s.Port.String()), false
+	}
+	return fact{}, true
 }
 
 func kvBound(o *Observation) metav1.Condition {

@@ -34,13 +34,13 @@ func good() *conditions.Observation {
 				Bindings: v1alpha1.Bindings{MCPObject: v1alpha1.MCPObject{
 					Type: v1alpha1.MCPObjectService, Service: &v1alpha1.ServicePort{Name: "weather", Port: intstr.FromString("http")},
 				}},
-				Routes:    []v1alpha1.Route{{Name: "mcp"}, {Name: "admin"}},
+				Routes:    []v1alpha1.Route{{Name: "mcp", Transport: v1alpha1.TransportStreamableHTTP}, {Name: "admin"}},
 				Upstreams: []v1alpha1.Upstream{{Name: "corp"}},
 				Gateway:   v1alpha1.Gateway{Replicas: 3},
 			},
 		},
 		Refusals:   []conditions.Refusal{},
-		Backend:    &conditions.Backend{Exists: true, Port: 8000, Ready: 2},
+		Backends:   map[v1alpha1.ServicePort]*conditions.Backend{},
 		Store:      &conditions.Store{},
 		References: []conditions.Reference{},
 		Gateway: &conditions.Gateway{
@@ -53,6 +53,7 @@ func good() *conditions.Observation {
 			Reports: map[types.UID]*config.Report{},
 		},
 	}
+	o.Backends[*o.Server.Spec.Bindings.MCPObject.Service] = &conditions.Backend{Exists: true, Port: resources.Port{Number: 8000}, Ready: 2}
 	o.Gateway.Deployment.Spec.Template.Labels = map[string]string{resources.LabelTemplate: current}
 	for i := range 3 {
 		uid := fmt.Sprintf("uid-%d", i)
@@ -71,6 +72,11 @@ func good() *conditions.Observation {
 		}
 	}
 	return o
+}
+
+// shared is the backend that routes have by default.
+func shared(o *conditions.Observation) *conditions.Backend {
+	return o.Backends[*o.Server.Spec.Bindings.MCPObject.Service]
 }
 
 func unready(o *conditions.Observation, pods ...int) {
@@ -115,7 +121,7 @@ func TestConditions(t *testing.T) {
 			v1alpha1.ConditionAccepted, isUnknown, v1alpha1.ReasonNotObserved, ""},
 
 		{"the Service comes before what gateways say", func(o *conditions.Observation) {
-			o.Backend.Ready = 0
+			shared(o).Ready = 0
 			report(o, 0).Routes["mcp"] = failed(config.ReasonBackendNotMCP, "404")
 		}, v1alpha1.ConditionMCPObjectBound, isFalse, v1alpha1.ReasonNoReadyEndpoints, "port http"},
 		{"the worst report counts", func(o *conditions.Observation) {
@@ -217,20 +223,20 @@ func TestConditions(t *testing.T) {
 
 		{"registration before bindings", func(o *conditions.Observation) {
 			o.Server.Spec.OAuth.ClientRegistration.Policy = v1alpha1.PolicyDisabled
-			o.Backend.Exists = false
+			shared(o).Exists = false
 		}, v1alpha1.ConditionMCPManagerCompatible, isFalse, v1alpha1.ReasonRegistrationDisabled, ""},
 		{"a binding that is False before one that is not known", func(o *conditions.Observation) {
-			o.Backend = nil
+			o.Backends = nil
 			o.Store.KeysLost = true
 		}, v1alpha1.ConditionMCPManagerCompatible, isFalse, v1alpha1.ReasonBindingNotReady, "OAuthKVBound"},
 		{"other conditions are not bindings", func(o *conditions.Observation) { o.References = nil },
 			v1alpha1.ConditionMCPManagerCompatible, isTrue, v1alpha1.ReasonCompatible, ""},
 
-		{"False before Unknown", func(o *conditions.Observation) { o.Backend = nil; o.Store.KeysLost = true },
+		{"False before Unknown", func(o *conditions.Observation) { o.Backends = nil; o.Store.KeysLost = true },
 			v1alpha1.ConditionReady, isFalse, v1alpha1.ReasonKeysLost, "OAuthKVBound: "},
-		{"the first False", func(o *conditions.Observation) { o.Backend.Exists = false; o.Store.KeysLost = true },
+		{"the first False", func(o *conditions.Observation) { shared(o).Exists = false; o.Store.KeysLost = true },
 			v1alpha1.ConditionReady, isFalse, v1alpha1.ReasonServiceMissing, "MCPObjectBound: "},
-		{"the first Unknown", func(o *conditions.Observation) { o.Backend, o.Store = nil, nil },
+		{"the first Unknown", func(o *conditions.Observation) { o.Backends, o.Store = nil, nil },
 			v1alpha1.ConditionReady, isUnknown, v1alpha1.ReasonNotObserved, "MCPObjectBound: "},
 		{"MCP Manager does not gate", func(o *conditions.Observation) {
 			o.Server.Spec.OAuth.ClientRegistration.Policy = v1alpha1.PolicyDisabled
@@ -240,20 +246,20 @@ func TestConditions(t *testing.T) {
 			v1alpha1.ConditionReconciling, isTrue, v1alpha1.ReasonProgressing, "GatewayAvailable"},
 		{"a failure is repeated", func(o *conditions.Observation) { o.Failure = errors.New("no answer") },
 			v1alpha1.ConditionReconciling, isTrue, v1alpha1.ReasonRetrying, "no answer"},
-		{"a missing Service is waited for, not worked on", func(o *conditions.Observation) { o.Backend.Exists = false },
+		{"a missing Service is waited for, not worked on", func(o *conditions.Observation) { shared(o).Exists = false },
 			v1alpha1.ConditionReconciling, isFalse, v1alpha1.ReasonSettled, ""},
 		{"so is what keeps the first gateway from running", func(o *conditions.Observation) {
-			o.Backend.Exists = false
+			shared(o).Exists = false
 			o.Gateway.Deployment, o.Gateway.Reports = nil, nil
 		}, v1alpha1.ConditionReconciling, isFalse, v1alpha1.ReasonSettled, ""},
-		{"who is stalled does not reconcile", func(o *conditions.Observation) { o.Store.KeysLost, o.Backend = true, nil },
+		{"who is stalled does not reconcile", func(o *conditions.Observation) { o.Store.KeysLost, o.Backends = true, nil },
 			v1alpha1.ConditionReconciling, isFalse, v1alpha1.ReasonSettled, ""},
 		{"a refusal stalls", func(o *conditions.Observation) {
 			o.Refusals = []conditions.Refusal{{Reason: v1alpha1.ReasonNameConflict, Message: "x"}}
 		}, v1alpha1.ConditionStalled, isTrue, v1alpha1.ReasonNameConflict, "Accepted: x"},
 		{"a lost shard stalls", func(o *conditions.Observation) { o.Store.Lost = []string{"a"} },
 			v1alpha1.ConditionStalled, isTrue, v1alpha1.ReasonStoreObjectLost, "OAuthKVBound: "},
-		{"a missing Service does not", func(o *conditions.Observation) { o.Backend.Exists = false },
+		{"a missing Service does not", func(o *conditions.Observation) { shared(o).Exists = false },
 			v1alpha1.ConditionStalled, isFalse, v1alpha1.ReasonNotStalled, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -307,7 +313,7 @@ func TestReasonsOfReports(t *testing.T) {
 		config.ReasonStoreForbidden, config.ReasonStoreObjectAbsent, config.ReasonStoreUnreachable, config.ReasonStoreUnwritable, config.ReasonStoreIncomplete, config.ReasonKeysMismatch,
 		config.ReasonUpstreamUnreachable, config.ReasonUpstreamUntrusted, config.ReasonUpstreamIssuerDiffers, config.ReasonUpstreamFiles,
 		config.ReasonUpstreamCredentials,
-		config.ReasonBackendUnreachable, config.ReasonBackendNotMCP, config.ReasonBackendUnauthorized, config.ReasonPolicyInvalid,
+		config.ReasonBackendUnreachable, config.ReasonBackendUntrusted, config.ReasonBackendNotMCP, config.ReasonBackendUnauthorized, config.ReasonPolicyInvalid,
 	} {
 		o := good()
 		report(o, 0).Store = failed(reason, "x")

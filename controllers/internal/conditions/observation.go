@@ -23,8 +23,9 @@ type Observation struct {
 	// Refusals are why the spec is not accepted. Nil means that this is not
 	// known, empty that it is.
 	Refusals []Refusal
-	// Backend is what is known of bindings.mcpObject.
-	Backend *Backend
+	// Backends are what is known of the Services that the spec names. Nil means
+	// nothing.
+	Backends map[v1alpha1.ServicePort]*Backend
 	// Store is what is known of bindings.oauthKV.
 	Store *Store
 	// References are what is known of the objects that the spec refers to. Nil
@@ -48,11 +49,9 @@ type Backend struct {
 	Exists bool
 	// External says that it stands for a name outside the cluster.
 	External bool
-	// Port is the number of the port that the spec names, or 0 if the Service
-	// has no such port.
-	Port int32
-	// PortName is its name, if it has one.
-	PortName string
+	// Port is the one that the spec names. Its number is 0 if the Service has no such
+	// port.
+	Port resources.Port
 	// Ready is how many endpoints of this port are ready.
 	Ready int
 }

@@ -109,16 +109,22 @@ var examples = []example{
 		"oauth.scopes[weather:write].allow: ERROR: <input>:1:10: undeclared reference to 'claim' (in container '')")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonURLInCluster, refused(v1alpha1.ReasonURLInCluster,
 		"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteExposed, refused(v1alpha1.ReasonRouteExposed,
+		"routes[docs].backendPath leads everybody to where routes[mcp] asks for a token: change one of the two, or let another Service serve what is public.")},
 
 	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonBound, func(*conditions.Observation) {}},
-	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonServiceMissing, func(o *conditions.Observation) { o.Backend.Exists = false }},
-	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonServiceNotSupported, func(o *conditions.Observation) { o.Backend.External = true }},
-	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonPortMissing, func(o *conditions.Observation) { o.Backend.Port = 0 }},
-	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonNoReadyEndpoints, func(o *conditions.Observation) { o.Backend.Ready = 0 }},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonServiceMissing, func(o *conditions.Observation) { shared(o).Exists = false }},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonServiceNotSupported, func(o *conditions.Observation) { shared(o).External = true }},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonPortMissing, func(o *conditions.Observation) { shared(o).Port.Number = 0 }},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonNoReadyEndpoints, func(o *conditions.Observation) { shared(o).Ready = 0 }},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonCABundleMissing, reference("ConfigMap", "routes[admin].mcpObject.tls.caBundleRef", "weather-ca", "ca.crt", false)},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonCABundleKeyMissing, reference("ConfigMap", "bindings.mcpObject.tls.caBundleRef", "weather-ca", "ca.crt", true)},
 	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonBackendUnreachable, backend(config.ReasonBackendUnreachable,
 		"http://weather.default.svc:8000/mcp: connection refused")},
+	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonBackendUntrusted, backend(config.ReasonBackendUntrusted,
+		"the certificate of https://weather.default.svc:8443/mcp is not trusted, or is for another name")},
 	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonBackendNotMCP, backend(config.ReasonBackendNotMCP,
-		"http://weather.default.svc:8000/mcp answers an MCP client with 404, and not as Streamable HTTP has it")},
+		"http://weather.default.svc:8000/mcp answers an MCP client with 404, and not as StreamableHTTP has it")},
 	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonBackendUnauthorized, backend(config.ReasonBackendUnauthorized,
 		"http://weather.default.svc:8000/mcp answers 401")},
 
@@ -201,7 +207,10 @@ var examples = []example{
 	{v1alpha1.ConditionMCPManagerCompatible, v1alpha1.ReasonRegistrationDisabled, func(o *conditions.Observation) {
 		o.Server.Spec.OAuth.ClientRegistration.Policy = v1alpha1.PolicyDisabled
 	}},
-	{v1alpha1.ConditionMCPManagerCompatible, v1alpha1.ReasonBindingNotReady, func(o *conditions.Observation) { o.Backend.Ready = 0 }},
+	{v1alpha1.ConditionMCPManagerCompatible, v1alpha1.ReasonNoStreamableHTTPRoute, func(o *conditions.Observation) {
+		o.Server.Spec.Routes[0].Transport = v1alpha1.TransportSSE
+	}},
+	{v1alpha1.ConditionMCPManagerCompatible, v1alpha1.ReasonBindingNotReady, func(o *conditions.Observation) { shared(o).Ready = 0 }},
 
 	{v1alpha1.ConditionReconciling, v1alpha1.ReasonSettled, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, func(o *conditions.Observation) { unready(o, 0); rolling(o) }},

@@ -6,9 +6,10 @@ import (
 	"vestibule.dev/vestibule/api/v1alpha1"
 )
 
-// ofStore says whether a field is one of bindings.oauthKV. The other references
-// are of upstreams.
+// ofStore says whether a field is one of bindings.oauthKV, and so on.
 func ofStore(field string) bool { return strings.HasPrefix(field, "bindings.oauthKV.") }
+
+func ofObject(field string) bool { return strings.Contains(field, "mcpObject.tls.") }
 
 func ofUpstream(field string) bool { return strings.HasPrefix(field, "upstreams[") }
 

@@ -35,7 +35,8 @@ var fixes = map[string]string{
 	config.ReasonUpstreamFiles:         "Check what is under clientSecretRef and caBundleRef: the latter must be PEM certificates.",
 	config.ReasonUpstreamCredentials:   "Check clientID, and that clientSecretRef has a secret of that client that has not expired.",
 
-	config.ReasonBackendUnreachable:  "Check bindings.mcpObject.service, and that the gateway's pods may connect to it.",
+	config.ReasonBackendUnreachable:  "Check the Service that the route's mcpObject, or bindings.mcpObject, names, the appProtocol of its port, and that the gateway's pods may connect to it.",
+	config.ReasonBackendUntrusted:    "Set tls.caBundleRef of the route's mcpObject, or of bindings.mcpObject, to the certificates of who signed the backend's, and tls.serverName to a name in it.",
 	config.ReasonBackendNotMCP:       "Check backendPath, and that the backend speaks the route's transport there.",
 	config.ReasonBackendUnauthorized: "The gateway authorizes users: let the backend take its requests without credentials.",
 }

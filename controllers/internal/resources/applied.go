@@ -3,6 +3,7 @@ package resources
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -36,7 +37,7 @@ func ServiceAccount(server *v1alpha1.MCPServer) *corev1ac.ServiceAccountApplyCon
 }
 
 // Role is all that a gateway may do: with these objects, by name, and with the
-// EndpointSlices of the namespace if it tells the backend's pods apart. What else it
+// EndpointSlices of the namespace if it tells a backend's pods apart. What else it
 // may not list, it cannot find.
 func Role(server *v1alpha1.MCPServer, clientShards, grantShards int) *rbacv1ac.RoleApplyConfiguration {
 	role := rbacv1ac.Role(Name(server), server.Namespace).
@@ -61,7 +62,7 @@ func Role(server *v1alpha1.MCPServer, clientShards, grantShards int) *rbacv1ac.R
 	}
 	core("configmaps", []string{"get", "watch"}, PolicyName(server))
 	core("configmaps", []string{"get", "patch"}, ReportName(server))
-	if keepsSessions(server) {
+	if slices.ContainsFunc(Objects(server), func(o Object) bool { return keepsSessions(o.MCPObject) }) {
 		// Their names are made up, so none can be given.
 		role.WithRules(rbacv1ac.PolicyRule().WithAPIGroups("discovery.k8s.io").WithResources("endpointslices").WithVerbs("list", "watch"))
 	}

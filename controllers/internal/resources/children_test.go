@@ -30,7 +30,7 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 	}
 	const clients, grants = 2, 3
 	configuration, err := resources.Config(server, resources.GatewayConfig(server, resources.Inputs{
-		BackendPort: 8080, Directory: resources.Directory, ClientShards: clients, GrantShards: grants, Cluster: resources.Cluster(server),
+		Ports: ports(server), Directory: resources.Directory, ClientShards: clients, GrantShards: grants, Cluster: resources.Cluster(server),
 	}))
 	must(err)
 	keys, err := resources.Keys(server, &config.KeySet{Version: config.Version, Keys: []config.Key{
@@ -105,7 +105,7 @@ func TestThePolicyIsNotInTheConfiguration(t *testing.T) {
 	render := func(change func(*v1alpha1.MCPServer)) (configuration, policy string) {
 		server := read(t, "everything")
 		change(server)
-		c, err := resources.Config(server, resources.GatewayConfig(server, resources.Inputs{BackendPort: 1, Cluster: resources.Cluster(server)}))
+		c, err := resources.Config(server, resources.GatewayConfig(server, resources.Inputs{Ports: ports(server), Cluster: resources.Cluster(server)}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,10 +3,7 @@
 package resources
 
 import (
-	"fmt"
-	"net"
 	"path"
-	"strconv"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/gateway/config"
@@ -14,14 +11,12 @@ import (
 
 // Inputs is what the gateway's configuration depends on besides the spec.
 type Inputs struct {
-	// BackendPort is the number of the port that bindings.mcpObject.service.port
-	// stands for. It is not used for a backend of type URL.
-	BackendPort int32
-	// BackendPortName is its name, if it has one.
-	BackendPortName string
+	// Ports are what the spec's ports of Services stand for. They are not used for a
+	// backend of type URL.
+	Ports map[v1alpha1.ServicePort]Port
 	// Directory is where the gateway finds its files: keys/keyset.json, and, as far as
 	// they are referenced, client-secret and ca.crt below upstreams/<name>, ca.crt
-	// below documents, and ca.crt, tls.crt, tls.key, username and password below etcd.
+	// below documents, backend and backends/<route>, and ca.crt, tls.crt, tls.key, username and password below etcd.
 	Directory string
 	// ClientShards and GrantShards are how many shards exist. They are not used
 	// for a store of type Memory.
@@ -40,7 +35,7 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 		ServerUID:                 string(server.UID),
 		PublicURL:                 spec.PublicURL,
 		KeysFile:                  path.Join(in.Directory, "keys", "keyset.json"),
-		Backend:                   backend(server, in),
+		Backend:                   backend(server, &spec.Bindings.MCPObject, backendDirectory, in),
 		Store:                     store(server, spec.Bindings.OAuthKV.Type, in),
 		Registration:              registration(&spec.OAuth.ClientRegistration, in.Directory),
 		ClientIDMetadataDocuments: clientDocuments(&spec.OAuth.ClientIDMetadataDocuments, in.Directory),
@@ -53,7 +48,12 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 		c.OutageToleranceSeconds = int64(*tolerance)
 	}
 	for _, r := range spec.Routes {
-		c.Routes = append(c.Routes, route(&r))
+		served := route(&r)
+		if r.MCPObject != nil {
+			own := backend(server, r.MCPObject, routeDirectory(r.Name), in)
+			served.Backend = &own
+		}
+		c.Routes = append(c.Routes, served)
 	}
 	for _, u := range spec.Upstreams {
 		c.Upstreams = append(c.Upstreams, upstream(&u, path.Join(in.Directory, "upstreams", u.Name)))
@@ -125,25 +125,6 @@ func Cluster(server *v1alpha1.MCPServer) *config.Cluster {
 	return &config.Cluster{Namespace: server.Namespace, Policy: PolicyName(server), Report: ReportName(server)}
 }
 
-func backend(server *v1alpha1.MCPServer, in Inputs) config.Backend {
-	object := &server.Spec.Bindings.MCPObject
-	if object.Type == v1alpha1.MCPObjectURL {
-		return config.Backend{URL: object.URL}
-	}
-	host := fmt.Sprintf("%s.%s.svc", object.Service.Name, server.Namespace)
-	b := config.Backend{URL: "http://" + net.JoinHostPort(host, strconv.Itoa(int(in.BackendPort)))}
-	if keepsSessions(server) && in.Cluster != nil {
-		b.Pods = &config.BackendPods{Service: object.Service.Name, Port: in.BackendPortName}
-	}
-	return b
-}
-
-// keepsSessions says whether gateways tell the backend's pods apart.
-func keepsSessions(server *v1alpha1.MCPServer) bool {
-	object := &server.Spec.Bindings.MCPObject
-	return object.Type == v1alpha1.MCPObjectService && object.SessionAffinity != v1alpha1.SessionAffinityNone
-}
-
 // store is the one of the given type: the server's, or the one that it had before.
 func store(server *v1alpha1.MCPServer, t v1alpha1.OAuthKVType, in Inputs) config.Store {
 	kv := &server.Spec.Bindings.OAuthKV
@@ -189,6 +170,7 @@ func route(r *v1alpha1.Route) config.Route {
 		Name:        r.Name,
 		Path:        r.Path,
 		Transport:   string(r.Transport),
+		Public:      r.Authentication == v1alpha1.AuthenticationNone,
 		BackendPath: backendPath,
 	}
 }

@@ -19,6 +19,20 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
+// ports are what a cluster would say of the Services that a server names.
+func ports(server *v1alpha1.MCPServer) map[v1alpha1.ServicePort]resources.Port {
+	all := map[v1alpha1.ServicePort]resources.Port{}
+	for _, object := range resources.Objects(server) {
+		if s := object.Service; s != nil {
+			all[*s] = resources.Port{Number: 8080, Name: s.Port.StrVal, AppProtocol: protocols[s.Name]}
+		}
+	}
+	return all
+}
+
+// protocols are the appProtocols of Services, by name.
+var protocols = map[string]string{"admin": "kubernetes.io/h2c", "pages": "https"}
+
 // What the controller renders from an MCPServer, as the API server stores it, the
 // gateway loads; and both are what a reviewer sees in testdata.
 func TestGatewayConfig(t *testing.T) {
@@ -37,7 +51,7 @@ func TestGatewayConfig(t *testing.T) {
 				t.Fatal(err)
 			}
 			rendered := resources.GatewayConfig(server, resources.Inputs{
-				BackendPort: 8080, Directory: "/etc/vestibule", ClientShards: 16, GrantShards: 17,
+				Ports: ports(server), Directory: "/etc/vestibule", ClientShards: 16, GrantShards: 17,
 			})
 			got, err := json.MarshalIndent(rendered, "", "  ")
 			if err != nil {

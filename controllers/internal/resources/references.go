@@ -22,6 +22,7 @@ type Reference struct {
 
 // Where what is referred to is, and under which keys where the spec names none.
 const (
+	backendDirectory   = "backend"
 	etcdDirectory      = "etcd"
 	documentsDirectory = "documents"
 	secretFile         = "client-secret"
@@ -38,6 +39,11 @@ const (
 // References are all that the spec refers to, in its order.
 func References(server *v1alpha1.MCPServer) []Reference {
 	var all []Reference
+	all = append(all, trusted("bindings.mcpObject", &server.Spec.Bindings.MCPObject, backendDirectory)...)
+	for i := range server.Spec.Routes {
+		r := &server.Spec.Routes[i]
+		all = append(all, trusted("routes["+r.Name+"].mcpObject", r.MCPObject, routeDirectory(r.Name))...)
+	}
 	if e := server.Spec.Bindings.OAuthKV.Etcd; e != nil {
 		all = append(all, etcdReferences(e)...)
 	}
@@ -69,6 +75,17 @@ func References(server *v1alpha1.MCPServer) []Reference {
 
 // clientDirectory is a client's: its id may have characters that paths have not.
 func clientDirectory(clientID string) string { return path.Join("clients", Digest([]byte(clientID))) }
+
+// routeDirectory is that of a route's own backend.
+func routeDirectory(name string) string { return path.Join("backends", name) }
+
+// trusted is the reference to who may sign a backend's certificate, if there is one.
+func trusted(field string, object *v1alpha1.MCPObject, directory string) []Reference {
+	if object == nil || object.TLS == nil {
+		return nil
+	}
+	return key("ConfigMap", field+".tls.caBundleRef", object.TLS.CABundleRef, path.Join(directory, caFile))
+}
 
 func issuerDirectory(name string) string { return path.Join("issuers", name) }
 

@@ -79,7 +79,11 @@ func (s *Server) HTTP(replica int) *http.Client {
 
 func (s *Server) transport(replica int) *http.Transport {
 	public, dialer := strings.TrimPrefix(s.Origin(), "http://"), &net.Dialer{}
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(!s.http2)
+	protocols.SetUnencryptedHTTP2(s.http2)
 	return &http.Transport{
+		Protocols:           protocols,
 		MaxIdleConnsPerHost: 64,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr == public {
@@ -335,7 +339,8 @@ func (c *Client) Tokens(t testing.TB, a Answer) Tokens {
 	t.Helper()
 	var tokens Tokens
 	if err := json.Unmarshal([]byte(a.Body), &tokens); err != nil || a.Status != http.StatusOK {
-		t.Fatalf("the token endpoint answers %d: %s", a.Status, a.Body)
+		w := c.Server.Secrets.Written()
+		t.Fatalf("the token endpoint answers %d: %s\nDEBUG %s", a.Status, a.Body, w[max(0, len(w)-3000):])
 	}
 	c.Secrets.Add("access token", tokens.Access)
 	c.Secrets.Add("refresh token", tokens.Refresh)

@@ -69,7 +69,11 @@ func NewIdP(t testing.TB, secrets *Secrets) *IdP {
 	mux.HandleFunc("GET /authorize", p.authorize)
 	mux.HandleFunc("POST /token", p.token)
 	mux.HandleFunc("GET /userinfo", p.userinfo)
-	p.server = httptest.NewServer(mux)
+	p.server = httptest.NewUnstartedServer(mux)
+	p.server.Config.Protocols = &http.Protocols{} // browsers come with that of their client
+	p.server.Config.Protocols.SetHTTP1(true)
+	p.server.Config.Protocols.SetUnencryptedHTTP2(true)
+	p.server.Start()
 	t.Cleanup(p.server.Close)
 	p.URL = p.server.URL
 	return p

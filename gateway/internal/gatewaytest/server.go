@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -63,6 +62,10 @@ type Setup struct {
 	Options func(*gateway.Options)
 	// Backend serves MCP; unset, the Recorder does.
 	Backend http.Handler
+	// HTTP2 has everybody speak HTTP/2, clients to the gateways and these to the backend.
+	HTTP2 bool
+	// TLS has the backend called with TLS.
+	TLS bool
 }
 
 // Server is a public URL with the gateways that serve it.
@@ -80,6 +83,7 @@ type Server struct {
 	// sent to one of them.
 	Addrs []string
 
+	http2 bool
 	// options are those of the next gateway.
 	options    func() gateway.Options
 	transports sync.Map // replica → *http.Transport
@@ -140,7 +144,8 @@ func Describe(t testing.TB, publicURL string, setup Setup) *Server {
 	t.Helper()
 	secrets := NewSecrets(t)
 	s := &Server{
-		URL: publicURL, Secrets: secrets, Clock: &Clock{},
+		http2: setup.HTTP2,
+		URL:   publicURL, Secrets: secrets, Clock: &Clock{},
 		IdP: NewIdP(t, secrets), Backend: &Recorder{}, Keys: setup.Keys,
 	}
 	if s.Keys == nil {
@@ -150,8 +155,6 @@ func Describe(t testing.TB, publicURL string, setup Setup) *Server {
 	if handler == nil {
 		handler = s.Backend
 	}
-	backend := httptest.NewServer(handler)
-	t.Cleanup(backend.Close)
 	dir := t.TempDir()
 	secretFile := filepath.Join(dir, "client-secret")
 	if err := os.WriteFile(secretFile, []byte(s.IdP.ClientSecret+"\n"), 0o600); err != nil {
@@ -160,7 +163,7 @@ func Describe(t testing.TB, publicURL string, setup Setup) *Server {
 	storeFile := filepath.Join(dir, "store.db")
 	s.Config = &config.Config{
 		Version: config.Version, ServerUID: "test-uid", PublicURL: publicURL, KeysFile: filepath.Join(dir, "keys.json"),
-		Backend: config.Backend{URL: backend.URL},
+		Backend: StartBackend(t, handler, setup.TLS, setup.HTTP2),
 		Store:   config.Store{Type: config.StoreMemory, Memory: &config.MemoryStore{File: storeFile}},
 		Routes:  []config.Route{{Name: "mcp", Path: "/mcp", Transport: config.TransportStreamableHTTP, BackendPath: "/backend"}},
 		Registration: config.Registration{
@@ -251,6 +254,8 @@ type Request struct {
 	Body   string
 	// Trailer is what came behind the body.
 	Trailer http.Header
+	// Proto is the version of HTTP.
+	Proto string
 }
 
 // Respond answers the requests to come.
@@ -270,7 +275,7 @@ func (b *Recorder) Requests() []Request {
 func (b *Recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // the test sees what arrived
 	b.mu.Lock()
-	b.requests = append(b.requests, Request{r.Method, r.URL, r.Host, r.Header.Clone(), string(body), r.Trailer.Clone()})
+	b.requests = append(b.requests, Request{r.Method, r.URL, r.Host, r.Header.Clone(), string(body), r.Trailer.Clone(), r.Proto})
 	respond := b.respond
 	b.mu.Unlock()
 	if respond != nil {

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
+	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/assertion"
 	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
@@ -50,14 +52,11 @@ type Server struct {
 	Authorize, Token, Register, Revoke string
 }
 
-// ResourceURL is the identifier of a resource, and the audience of its tokens.
-func ResourceURL(publicURL, path string) string { return publicURL + path }
-
 // ResourceMetadataURL is where a resource's document is: the well-known suffix
 // is inserted between host and path (RFC 9728 section 3.1).
 func ResourceMetadataURL(publicURL, path string) string {
 	origin, prefix := split(publicURL)
-	return origin + wellKnownResource + prefix + path
+	return origin + wellKnownResource + prefix + strings.TrimSuffix(path, "/")
 }
 
 // split separates a public URL into its origin and its path.
@@ -108,13 +107,16 @@ func (s Server) Documents() map[string]http.Handler {
 		wellKnownServer + prefix: server,
 		prefix + wellKnownServer: server,
 	}
-	for i, r := range s.Resources {
-		resource := serve(func() any { return s.resource(r) })
-		documents[wellKnownResource+prefix+r.Path] = resource
-		if i == 0 {
-			documents[wellKnownResource+prefix], documents[prefix+wellKnownResource] = resource, resource
+	atRoot := s.Resources[0] // which it stands for, unless there is one of the very URL
+	for _, r := range s.Resources {
+		if r.Path == "/" {
+			atRoot = r
+			continue
 		}
+		documents[wellKnownResource+prefix+r.Path] = serve(func() any { return s.resource(r) })
 	}
+	root := serve(func() any { return s.resource(atRoot) })
+	documents[wellKnownResource+prefix], documents[prefix+wellKnownResource] = root, root
 	return documents
 }
 
@@ -151,14 +153,14 @@ func (s Server) server() serverDocument {
 		d.RegistrationEndpoint = s.PublicURL + s.Register
 	}
 	for _, r := range s.Resources {
-		d.ProtectedResources = append(d.ProtectedResources, ResourceURL(s.PublicURL, r.Path))
+		d.ProtectedResources = append(d.ProtectedResources, config.RouteURL(s.PublicURL, r.Path))
 	}
 	return d
 }
 
 func (s Server) resource(r Resource) resourceDocument {
 	return resourceDocument{
-		Resource:             ResourceURL(s.PublicURL, r.Path),
+		Resource:             config.RouteURL(s.PublicURL, r.Path),
 		AuthorizationServers: []string{s.PublicURL},
 		Scopes:               r.Scopes(),
 		BearerMethods:        []string{"header"},

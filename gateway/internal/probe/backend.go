@@ -4,6 +4,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -18,24 +19,28 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/report"
 )
 
-// Endpoint is one of an MCP server.
+// Endpoint is one of a backend.
 type Endpoint struct {
 	URL *url.URL
-	// Legacy says that it speaks the transport of 2024-11-05.
-	Legacy bool
+	// Transport is how it speaks, as in a config.Route.
+	Transport string
 	// Addr, when set, returns the address that one check connects to, or "" for that of
 	// URL: a session must stay with its pod.
 	Addr func() string
 }
 
 // Backend connects to an MCP server as a client of any revision does, with
-// server/discover or initialize, and leaves again.
+// server/discover or initialize, and leaves again. Of what is not MCP's it asks for
+// whatever is there: any answer will do.
 func Backend(e Endpoint, transport http.RoundTripper) func(context.Context) (string, *report.Failure) {
 	endpoint := e.URL
 	return func(ctx context.Context) (string, *report.Failure) {
-		seen := &observer{next: transport, legacy: e.Legacy}
+		seen := &observer{next: transport, transport: e.Transport}
 		if e.Addr != nil {
 			seen.addr = e.Addr()
+		}
+		if e.Transport == config.TransportHTTP {
+			return seen.answers(ctx, endpoint)
 		}
 		client := mcp.NewClient(&mcp.Implementation{Name: "vestibule-gateway", Version: "1"}, &mcp.ClientOptions{
 			Capabilities: &mcp.ClientCapabilities{},
@@ -44,7 +49,7 @@ func Backend(e Endpoint, transport http.RoundTripper) func(context.Context) (str
 			Endpoint: endpoint.String(), HTTPClient: &http.Client{Transport: seen},
 			DisableStandaloneSSE: true, MaxRetries: -1,
 		}
-		if e.Legacy {
+		if e.Transport == config.TransportSSE {
 			over = &mcp.SSEClientTransport{Endpoint: endpoint.String(), HTTPClient: &http.Client{Transport: seen}}
 		}
 		session, err := client.Connect(ctx, over, nil)
@@ -64,9 +69,9 @@ func Backend(e Endpoint, transport http.RoundTripper) func(context.Context) (str
 
 // observer remembers how far requests came.
 type observer struct {
-	next   http.RoundTripper
-	addr   string
-	legacy bool
+	next      http.RoundTripper
+	addr      string
+	transport string
 
 	mu       sync.Mutex
 	statuses []int
@@ -90,10 +95,30 @@ func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// answers says whether there is an answer.
+func (o *observer) answers(ctx context.Context, endpoint *url.URL) (string, *report.Failure) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint.String(), nil)
+	if err != nil {
+		return "", o.explain(ctx, endpoint, err)
+	}
+	resp, err := o.RoundTrip(r)
+	if err != nil {
+		return "", o.explain(ctx, endpoint, err)
+	}
+	defer resp.Body.Close()
+	return fmt.Sprintf("%s answers with %d", endpoint, resp.StatusCode), nil
+}
+
 // explain says what is wrong with a backend that a client could not connect to.
 func (o *observer) explain(ctx context.Context, endpoint *url.URL, err error) *report.Failure {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](o.err); ok && len(o.statuses) == 0 {
+		return &report.Failure{
+			Reason:  config.ReasonBackendUntrusted,
+			Message: fmt.Sprintf("the certificate of %s is not trusted, or is for another name", endpoint),
+		}
+	}
 	if len(o.statuses) == 0 {
 		return &report.Failure{Reason: config.ReasonBackendUnreachable, Message: fmt.Sprintf("%s: %s", endpoint, netError(ctx, "the connection broke", o.err, err))}
 	}
@@ -109,7 +134,7 @@ func (o *observer) explain(ctx context.Context, endpoint *url.URL, err error) *r
 	}
 	return &report.Failure{
 		Reason:  config.ReasonBackendNotMCP,
-		Message: fmt.Sprintf("%s answers an MCP client with %d, and not as %s has it", endpoint, last, map[bool]string{false: "Streamable HTTP", true: "SSE"}[o.legacy]),
+		Message: fmt.Sprintf("%s answers an MCP client with %d, and not as %s has it", endpoint, last, o.transport),
 	}
 }
 
@@ -120,6 +145,9 @@ func netError(ctx context.Context, otherwise string, errs ...error) string {
 		return "no answer in time"
 	}
 	for _, err := range errs {
+		if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+			return "there is no TLS"
+		}
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			return op.Error()
 		}

@@ -60,6 +60,42 @@ func TestBackend(t *testing.T) {
 	}
 }
 
+func TestABackendWithTLS(t *testing.T) {
+	secure, plain := httptest.NewTLSServer(mcpServer(true)), httptest.NewServer(mcpServer(true))
+	t.Cleanup(secure.Close)
+	t.Cleanup(plain.Close)
+	for name, tc := range map[string]struct {
+		url, reason, message string
+		transport            http.RoundTripper
+	}{
+		"good":             {secure.URL, "", "speaks MCP", secure.Client().Transport},
+		"not trusted":      {secure.URL, config.ReasonBackendUntrusted, "is not trusted", http.DefaultTransport},
+		"that has no TLS":  {strings.Replace(plain.URL, "http:", "https:", 1), config.ReasonBackendUnreachable, "there is no TLS", http.DefaultTransport},
+		"called without":   {strings.Replace(secure.URL, "https:", "http:", 1), config.ReasonBackendNotMCP, "with 400", http.DefaultTransport},
+		"that is not MCP":  {secure.URL, "", "answers with 405", secure.Client().Transport},
+		"that is not here": {"https://127.0.0.1:1", config.ReasonBackendUnreachable, "connection refused", http.DefaultTransport},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u, err := url.Parse(tc.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			transport := config.TransportStreamableHTTP
+			if name == "that is not MCP" {
+				transport = config.TransportHTTP
+			}
+			message, failure := Backend(Endpoint{URL: u, Transport: transport}, tc.transport)(t.Context())
+			reason := ""
+			if failure != nil {
+				reason, message = failure.Reason, failure.Message
+			}
+			if reason != tc.reason || !strings.Contains(message, tc.message) {
+				t.Errorf("the probe says %q: %s", reason, message)
+			}
+		})
+	}
+}
+
 // TestTheProbeLeavesNoSession behind: it comes every few seconds.
 func TestTheProbeLeavesNoSession(t *testing.T) {
 	var mu sync.Mutex

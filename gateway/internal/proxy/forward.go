@@ -6,35 +6,17 @@ import (
 	"errors"
 	"log/slog"
 	"mime"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/cors"
 )
 
 // maxBody bounds a request's body, in bytes. Answers are not bounded.
 const maxBody = 8 << 20
-
-// NewTransport returns what calls the backend: many connections to one host,
-// nothing decoded on the way, and no proxy of the environment's in between.
-func NewTransport() *http.Transport {
-	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout: 5 * time.Second,
-		MaxIdleConnsPerHost: 512,
-		IdleConnTimeout:     90 * time.Second,
-		DisableCompression:  true,
-		// Each stream has both for as long as it lasts.
-		ReadBufferSize:    2 << 10,
-		WriteBufferSize:   2 << 10,
-		ForceAttemptHTTP2: true,
-	}
-}
 
 // forward passes the request on.
 func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
@@ -43,9 +25,13 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	status, message := 0, ""
-	if r.URL.Path == h.path {
+	switch {
+	case h.Plain:
+		r.Header.Del(sessionHeader) // of another route, if of any
+		c.target = h.below(r.URL)
+	case h.isEndpoint(r.URL.Path):
 		status, message = h.openSession(r, c)
-	} else {
+	default:
 		c.target, status, message = h.openMessage(r, c)
 	}
 	if status != 0 {
@@ -54,6 +40,9 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 		}
 		writeRPCError(w, status, message)
 		return
+	}
+	if h.Public {
+		liftWhenRead(w, r, c)
 	}
 	// It remembers the body's end, too. The server closes the body when the answer
 	// begins, and a transport that looks for the end once more, after that, would take
@@ -131,7 +120,7 @@ var errBackendUnauthorized = errors.New("the backend answered 401")
 // by them clients tell which revision of MCP the backend speaks. Headers that
 // are the gateway's to say are taken out.
 func (h *Handler) modifyResponse(resp *http.Response) error {
-	if resp.StatusCode == http.StatusUnauthorized {
+	if resp.StatusCode == http.StatusUnauthorized && !(h.Plain && h.Public) {
 		return errBackendUnauthorized
 	}
 	for name := range resp.Header {
@@ -141,6 +130,7 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 	}
 	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType == "text/event-stream" {
 		resp.Header.Set("X-Accel-Buffering", "no")
+		resp.Header.Del("Content-Length") // what is added counts, too
 		if resp.Header.Get("Cache-Control") == "" {
 			resp.Header.Set("Cache-Control", "no-cache, no-transform")
 		}
@@ -162,13 +152,21 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 		// Said here and not before: an interim response wipes what was said before it.
 		cors.Expose(resp.Header, c.origin)
 	}
+	if h.Public {
+		resp.Header.Add("Content-Security-Policy", sandbox)
+	}
+	if h.Plain {
+		resp.Header.Del(sessionHeader)
+		return nil
+	}
 	return h.sealSession(resp)
 }
 
 // fail answers for a backend that did not, or not well. Never with 401 or 404,
 // which mean something to MCP clients.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if c, ok := r.Context().Value(callKey{}).(*call); ok && c.origin != "" {
+	c, ok := r.Context().Value(callKey{}).(*call)
+	if ok && c.origin != "" {
 		cors.Expose(w.Header(), c.origin)
 	}
 	var timeout interface{ Timeout() bool }
@@ -179,6 +177,8 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &tooLarge):
 		writeTooLarge(w)
 		return
+	case ok && c.late.Load():
+		writeRPCError(w, http.StatusRequestTimeout, "the body did not arrive in time")
 	case cut:
 		return // the client has gone: nobody to tell
 	case errors.Is(err, errBackendUnauthorized):

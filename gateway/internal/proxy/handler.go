@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -49,8 +50,11 @@ type Options struct {
 	// Backend is the URL of the route at the backend.
 	Backend   *url.URL
 	Transport http.RoundTripper
-	// Legacy says that the backend speaks the transport of 2024-11-05 on this route.
-	Legacy bool
+	// Legacy says that the backend speaks the transport of 2024-11-05 on this route, and
+	// Plain that it speaks none of MCP's: then all below the path is passed on, too.
+	Legacy, Plain bool
+	// Public says that no token is needed, nor looked at.
+	Public bool
 	// Pods are those behind Backend, if they are told apart: each session stays with
 	// one. Without, whatever is at the backend's address gets everything.
 	Pods *pods.Set
@@ -76,17 +80,30 @@ type Options struct {
 type Handler struct {
 	Options
 	path  string // with that of the public URL
+	base  string // of the paths below it
 	proxy *httputil.ReverseProxy
 }
 
 // New returns the handler of a route.
 func New(o Options) *Handler {
-	h := &Handler{Options: o, path: o.PublicURL.Path + o.Path}
+	h := &Handler{Options: o, base: o.PublicURL.Path + strings.TrimSuffix(o.Path, "/")}
+	h.path = cmp.Or(h.base, "/")
 	h.proxy = h.newProxy()
 	return h
 }
 
 const methods = "GET, POST, DELETE, OPTIONS"
+
+// isEndpoint says whether a path is the route's own. That of the public URL itself may
+// have a slash behind it.
+func (h *Handler) isEndpoint(path string) bool {
+	return path == h.path || h.Path == "/" && path == h.base+"/"
+}
+
+// Serves says whether there is anything at a path, with that of the public URL.
+func (h *Handler) Serves(path string) bool {
+	return h.isEndpoint(path) || h.Plain && strings.HasPrefix(path, h.base+"/") || h.Legacy && path == h.base+messagePath
+}
 
 // ServeHTTP asks in this order: where does the request come from, whose is it, is
 // there anything at that path, is it too much, and may they. Method, body and content
@@ -105,7 +122,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method == http.MethodOptions {
 		h.hurry(w)
-		cors.Preflight(w, r, methods)
+		cors.Preflight(w, r, map[bool]string{false: methods, true: plainMethods}[h.Plain])
 		return
 	}
 	who, token, e := h.authenticate(r)
@@ -114,9 +131,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, e)
 		return
 	}
-	if !h.serves(r.URL.Path) {
+	if !h.Serves(r.URL.Path) || h.Plain && ambiguous(r.URL) {
 		h.hurry(w)
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path; the endpoint is "+h.Resource)
+		return
+	}
+	if h.Public {
+		h.hurry(w)
+		h.forward(w, r, &call{origin: origin})
 		return
 	}
 	done, ok := h.begin(w, r, who)
@@ -135,11 +157,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // other may be a stream.
 func (h *Handler) hurry(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.Patience)) // not every writer has deadlines; the server's own has
-}
-
-// serves says whether there is anything at a path.
-func (h *Handler) serves(path string) bool {
-	return path == h.path || h.Legacy && path == h.path+messagePath
 }
 
 // comesFrom guards against pages that have a browser call a server under a
@@ -176,6 +193,9 @@ var errNoCredentials = errors.New("no bearer token")
 
 // authenticate is the one way in.
 func (h *Handler) authenticate(r *http.Request) (who identity.Identity, token string, e *oauth.Error) {
+	if h.Public {
+		return who, "", tokenInQuery(r)
+	}
 	if token, e = bearer(r); e != nil {
 		return who, "", e
 	}
@@ -205,11 +225,19 @@ func bearer(r *http.Request) (string, *oauth.Error) {
 	if token == "" {
 		return "", oauth.InvalidRequest("the Authorization header has no token")
 	}
-	if r.URL.Query().Has("access_token") {
-		// The query goes on to the backend, which no token may reach.
-		return "", oauth.InvalidRequest("there is an access token in the query")
+	if e := tokenInQuery(r); e != nil {
+		return "", e
 	}
 	return token, nil
+}
+
+// tokenInQuery refuses one there: the query goes on to the backend, which no token may
+// reach.
+func tokenInQuery(r *http.Request) *oauth.Error {
+	if r.URL.Query().Has("access_token") {
+		return oauth.InvalidRequest("there is an access token in the query")
+	}
+	return nil
 }
 
 // refuse answers a request of somebody unknown. Who has no token, a bad one, or came
@@ -223,6 +251,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error)
 		w.Header().Set("WWW-Authenticate", c.String())
 		oauth.WriteError(w, e)
 		return
+	case h.Public: // where nobody is asked for a token
 	case e.Code == oauth.CodeInvalidToken, e.Code == oauth.CodeInvalidRequest:
 		c.Error, c.Description = e.Code, e.Description
 		w.Header().Set("WWW-Authenticate", c.String())

@@ -71,7 +71,7 @@ func (h *Handler) permit(w http.ResponseWriter, r *http.Request, who identity.Id
 		h.askForMore(w, r, who, calls, needed, missing)
 		return false
 	case rules != nil:
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // as in hurry
+		lift(w)
 	}
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/audit"
@@ -82,6 +83,8 @@ type call struct {
 	pod *pods.Pod
 	// answer is where the backend's goes to.
 	answer *answer
+	// late says that the body did not arrive in time.
+	late atomic.Bool
 }
 
 type callKey struct{}

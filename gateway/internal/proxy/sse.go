@@ -74,7 +74,7 @@ func (h *Handler) leadBack(resp *http.Response) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&begin, "event: endpoint\ndata: %s%s?%s=%s\n\n", h.path, messagePath, messageParam, sealed)
+		fmt.Fprintf(&begin, "event: endpoint\ndata: %s%s?%s=%s\n\n", h.base, messagePath, messageParam, sealed)
 		resp.Body = struct {
 			io.Reader
 			io.Closer
