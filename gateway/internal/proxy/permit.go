@@ -51,8 +51,10 @@ func (h *Handler) permit(w http.ResponseWriter, r *http.Request, who identity.Id
 	var calls []jsonrpc.Call
 	var refused error
 	rules := h.Rules()
+	if rules != nil || len(missing) > 0 {
+		h.hurry(w) // once: a body that was late is not waited for again
+	}
 	if rules != nil {
-		h.hurry(w)
 		var body jsonrpc.Body
 		if body, refused = h.read(w, r); refused == nil {
 			calls = body.Calls
@@ -63,11 +65,9 @@ func (h *Handler) permit(w http.ResponseWriter, r *http.Request, who identity.Id
 	}
 	switch {
 	case refused != nil && (len(missing) == 0 || errors.Is(refused, operations.ErrUnlisted)):
-		h.hurry(w)
 		h.turnDown(w, r, who, calls, refused)
 		return false
 	case len(missing) > 0:
-		h.hurry(w)
 		h.askForMore(w, r, who, calls, needed, missing)
 		return false
 	case rules != nil:
