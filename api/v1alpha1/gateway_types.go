@@ -58,7 +58,8 @@ type Gateway struct {
 	// quotas bound what one user, and one client, may ask of the routes. Each gateway
 	// pod counts for itself, so with replicas the bounds are up to as many times as
 	// high. What is too much is answered with 429 and Retry-After, and does not reach
-	// the MCP server.
+	// the MCP server. On routes without authentication nobody is known, and nothing
+	// counted.
 	//
 	// When unset, nothing is bounded.
 	//

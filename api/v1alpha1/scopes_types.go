@@ -47,12 +47,12 @@ type Scope struct {
 	// +optional
 	OnDemand bool `json:"onDemand,omitempty"`
 
-	// tools are the tools that this scope lets clients call, on every route: names, in
-	// which each * stands for any characters, such as set_*. Who calls one needs one of
-	// the scopes that name it, besides those that its route requires: a scope includes
-	// another by naming what the other does. Of several that would do, clients are told
-	// to ask for the first in oauth.scopes. Names are compared as they are. At most 64,
-	// of at most 128 characters each.
+	// tools are the tools that this scope lets clients call, on every route of MCP that
+	// needs a token: names, in which each * stands for any characters, such as set_*. Who
+	// calls one needs one of the scopes that name it, besides those that its route
+	// requires: a scope includes another by naming what the other does. Of several that
+	// would do, clients are told to ask for the first in oauth.scopes. Names are compared
+	// as they are. At most 64, of at most 128 characters each.
 	//
 	// When unset, this scope names no tool.
 	//
