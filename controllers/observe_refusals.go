@@ -28,9 +28,9 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 				"%s.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.", object.Field)
 		}
 	}
-	if public, protected, ok := resources.Exposed(s.server); !ok {
+	if around, guarded, ok := resources.Exposed(s.server); !ok {
 		refuse(v1alpha1.ReasonRouteExposed,
-			"routes[%s].backendPath leads everybody to where routes[%s] asks for a token: change one of the two, or let another Service serve what is public.", public, protected)
+			"routes[%s].backendPath leads past what guards routes[%s]: change one of the two, or let another Service serve one of them.", around, guarded)
 	}
 	switch kv := &s.server.Spec.Bindings.OAuthKV; {
 	case s.left && !s.seen.Store.Left:

@@ -164,7 +164,7 @@ var situations = []situation{
 		}},
 	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonURLInCluster, says: "routes[admin].mcpObject.type",
 		spec: routeTo(&v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://127.0.0.1:3000"})},
-	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonRouteExposed, says: "routes[pages].backendPath leads everybody to where routes[mcp] asks",
+	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonRouteExposed, says: "routes[pages].backendPath leads past what guards routes[mcp]",
 		spec: func(s *v1alpha1.MCPServer) {
 			s.Spec.Routes = append(s.Spec.Routes, v1alpha1.Route{Name: "pages", Path: "/", Transport: v1alpha1.TransportHTTP, Authentication: v1alpha1.AuthenticationNone})
 		}},

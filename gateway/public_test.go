@@ -108,6 +108,26 @@ func TestSessionsOfNobody(t *testing.T) {
 	}
 }
 
+// Nobody has a scope where there are no tokens, so what scopes name is shut.
+func TestToolsOnAPublicRoute(t *testing.T) {
+	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
+		withPages(c)
+		c.Scopes = []config.Scope{{Name: "write", Tools: []string{"set_*"}}}
+	}})
+	send := func(path, tool string) gatewaytest.Answer {
+		body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + tool + `"}}`
+		return gw.Do(t, gw.HTTP(0), gw.Request(t, "POST", path, strings.NewReader(body), map[string]string{"Content-Type": "application/json"}))
+	}
+	isGatewayError(t, send("/open", "set_alert"), http.StatusForbidden)
+	if a := send("/open", "get_weather"); a.Status != http.StatusOK || !strings.Contains(saw(t, gw, 1).Body, "get_weather") {
+		t.Errorf("what no scope names gets %d: %s", a.Status, a.Body)
+	}
+	// What is not MCP names nothing, whatever it looks like.
+	if a := send("/docs", "set_alert"); a.Status != http.StatusOK {
+		t.Errorf("what is not MCP gets %d: %s", a.Status, a.Body)
+	}
+}
+
 // A stranger's body must arrive in time; the answer may take longer.
 func TestTimeOnAPublicRoute(t *testing.T) {
 	const patience = time.Second

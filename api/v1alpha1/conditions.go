@@ -58,7 +58,7 @@ const (
 	ReasonMigrationUnfinished = "MigrationUnfinished"
 	// ReasonScopeRuleInvalid: an expression in oauth.scopes[].allow does not compile.
 	ReasonScopeRuleInvalid = "ScopeRuleInvalid"
-	// ReasonRouteExposed: a route that needs no token leads to where another asks for one.
+	// ReasonRouteExposed: a route leads past what guards another.
 	ReasonRouteExposed = "RouteExposed"
 	// ReasonURLInCluster: the type of an mcpObject is URL, which is for a run on a
 	// developer's machine.

@@ -27,7 +27,7 @@ const (
 // Route is one path, protected unless it says otherwise.
 //
 // +kubebuilder:validation:XValidation:rule=`!has(self.authentication) || self.authentication != 'None' || !has(self.requiredScopes) || size(self.requiredScopes) == 0`,fieldPath=".requiredScopes",message="routes[].requiredScopes must be empty where routes[].authentication is None, since scopes are a token's."
-// +kubebuilder:validation:XValidation:rule=`!has(self.unlistedTools) || self.unlistedTools != 'Deny' || (!has(self.authentication) || self.authentication != 'None') && (!has(self.transport) || self.transport != 'HTTP')`,fieldPath=".unlistedTools",message="routes[].unlistedTools must not be Deny where routes[].authentication is None or routes[].transport is HTTP, since calls are not looked into there."
+// +kubebuilder:validation:XValidation:rule=`!has(self.unlistedTools) || self.unlistedTools != 'Deny' || (!has(self.authentication) || self.authentication != 'None') && (!has(self.transport) || self.transport != 'HTTP')`,fieldPath=".unlistedTools",message="routes[].unlistedTools must not be Deny where routes[].authentication is None or routes[].transport is HTTP: without a token no tool could be called then, and only MCP has tools."
 type Route struct {
 	// name tells this route from the others, in messages and metrics. At most 40
 	// characters.
@@ -55,8 +55,9 @@ type Route struct {
 	// older HTTP with SSE. Of an SSE route, clients send their messages to path and
 	// /message, where the stream leads them. HTTP is for what is not MCP, such as pages
 	// or a webhook: path and all below it go on to backendPath and below, by any method,
-	// but for paths that servers read in more than one way; nothing is known of sessions,
-	// and Mcp-Session-Id does not pass.
+	// but for paths that servers read in more than one way. Nothing is known of sessions
+	// or tools there, so Mcp-Session-Id does not pass, and the route must not lead to
+	// what a route of MCP guards on the same Service.
 	//
 	// When unset, StreamableHTTP.
 	//
@@ -69,8 +70,12 @@ type Route struct {
 	// backend gets no Authorization header, no cookie and nothing that says who the
 	// user is. The rest holds as on every route: Host must be publicURL's, and a script
 	// on a page of another origin is refused unless gateway.allowedOrigins has it.
-	// Sessions are nobody's: who learns the id of one can use it. Such a route is no
-	// resource: no token can be for it.
+	// A request must arrive within 20 seconds. Pages are sandboxed by a
+	// Content-Security-Policy and set no cookies, since publicURL is the authorization
+	// server's origin too: scripts run, but cannot keep anything or call back there.
+	// Sessions are nobody's: who learns the id of one can use it. What oauth.scopes name
+	// is refused, since nobody has a scope here; gateway.quotas do not count. Such a
+	// route is no resource: no token can be for it.
 	//
 	// When unset, Required.
 	//

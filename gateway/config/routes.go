@@ -74,10 +74,12 @@ func (c *Config) Protected() []Route {
 	return protected
 }
 
-// Exposes says whether r lets everybody do what other asks a token for, if one
-// backend serves both. Many servers tell neither cases nor a slash at the end apart.
+// Exposes says whether r leads past what guards other, if one backend serves both: past
+// its token, or past its sessions and rules, which only MCP has. Many servers tell
+// neither capitals nor a slash at the end apart.
 func (r *Route) Exposes(other *Route) bool {
-	if !r.Public || other.Public {
+	around := r.Transport == TransportHTTP && other.Transport != TransportHTTP
+	if other.Public || !r.Public && !around {
 		return false
 	}
 	plain := func(path string) string { return strings.ToLower(strings.TrimSuffix(path, "/")) + "/" }

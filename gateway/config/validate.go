@@ -141,7 +141,7 @@ func (v *validator) routes(c *Config) {
 		for j := range c.Routes {
 			other := &c.Routes[j]
 			v.check(!r.Exposes(other) || c.BackendOf(&r).URL != c.BackendOf(other).URL,
-				field+".backendPath", fmt.Sprintf("leads everybody to where routes[%d] asks for a token", j))
+				field+".backendPath", fmt.Sprintf("leads past what guards routes[%d]", j))
 		}
 	}
 }

@@ -43,6 +43,14 @@ var openRouteMutants = []mutant{
 		pkg:  "gateway", run: "TestAttackPageOfTheBackend",
 	},
 	{
+		name: "header-for-the-origin",
+		rule: "no header of the backend's speaks for the authorization server's origin",
+		file: "gateway/internal/proxy/forward.go",
+		old:  ` || ofOrigin[name] ||`,
+		new:  ` ||`,
+		pkg:  "gateway", run: "TestAttackPageOfTheBackend",
+	},
+	{
 		name: "ambiguous-path",
 		rule: "a path that servers read in several ways does not go on",
 		file: "gateway/internal/proxy/handler.go",
@@ -68,11 +76,11 @@ var openRouteMutants = []mutant{
 	},
 	{
 		name: "route-exposed",
-		rule: "a route that needs no token does not lead to where another asks for one",
+		rule: "a route does not lead past what guards another",
 		file: "gateway/config/routes.go",
-		old:  `if !r.Public || other.Public {`,
+		old:  `if other.Public || !r.Public && !around {`,
 		new:  `if true {`,
-		pkg:  "gateway/config", run: "TestAValueThatCannotWorkIsNamed",
+		pkg:  "gateway/config", run: "TestARouteThatCannotWorkIsNamed",
 	},
 	{
 		name: "route-exposed-in-capitals",
@@ -80,17 +88,32 @@ var openRouteMutants = []mutant{
 		file: "gateway/config/routes.go",
 		old:  `strings.ToLower(strings.TrimSuffix(path, "/"))`,
 		new:  `strings.TrimSuffix(path, "/")`,
-		pkg:  "gateway/config", run: "TestAValueThatCannotWorkIsNamed",
+		pkg:  "gateway/config", run: "TestARouteThatCannotWorkIsNamed",
 	},
 	{
 		name: "slow-stranger",
 		rule: "a body of somebody without a token must arrive in time",
-		file: "gateway/internal/proxy/handler.go",
-		old: `if h.Public {
-		h.hurry(w)`,
-		new: `if h.Public {
-		_ = h.hurry`,
-		pkg: "gateway", run: "TestTimeOnAPublicRoute",
+		file: "gateway/internal/proxy/forward.go",
+		old:  `h.hurry(w) // whose it is, nobody knows`,
+		new:  ``,
+		pkg:  "gateway", run: "TestTimeOnAPublicRoute",
+	},
+	{
+		name: "quiet-stream-in-http2",
+		rule: "a stream that says nothing is not cut off, whatever it is sent over",
+		file: "gateway/internal/proxy/events.go",
+		old:  `if a.shared {`,
+		new:  `if false {`,
+		pkg:  "gateway/internal/proxy", run: "TestAQuietStreamInHTTP2IsNotCutOff",
+	},
+	{
+		name: "tools-for-everybody",
+		rule: "what scopes name is shut where nobody has any",
+		file: "gateway/internal/proxy/permit.go",
+		old:  `case len(missing) > 0 && h.Public:`,
+		new: `case h.Public:
+	case false:`,
+		pkg: "gateway", run: "TestToolsOnAPublicRoute",
 	},
 	{
 		name: "session-on-a-page",

@@ -110,7 +110,7 @@ var examples = []example{
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonURLInCluster, refused(v1alpha1.ReasonURLInCluster,
 		"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteExposed, refused(v1alpha1.ReasonRouteExposed,
-		"routes[docs].backendPath leads everybody to where routes[mcp] asks for a token: change one of the two, or let another Service serve what is public.")},
+		"routes[docs].backendPath leads past what guards routes[mcp]: change one of the two, or let another Service serve one of them.")},
 
 	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonBound, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionMCPObjectBound, v1alpha1.ReasonServiceMissing, func(o *conditions.Observation) { shared(o).Exists = false }},

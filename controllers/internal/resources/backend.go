@@ -36,9 +36,9 @@ func Objects(server *v1alpha1.MCPServer) []Object {
 	return all
 }
 
-// Exposed are the names of a route that needs no token and of one that does, which
-// both lead to the same place of one Service; or ok.
-func Exposed(server *v1alpha1.MCPServer) (public, protected string, ok bool) {
+// Exposed are the names of a route that leads past what guards another, and of that
+// one; or ok.
+func Exposed(server *v1alpha1.MCPServer) (around, guarded string, ok bool) {
 	service := func(r *v1alpha1.Route) string {
 		object := &server.Spec.Bindings.MCPObject
 		if r.MCPObject != nil {

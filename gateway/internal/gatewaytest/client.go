@@ -339,8 +339,7 @@ func (c *Client) Tokens(t testing.TB, a Answer) Tokens {
 	t.Helper()
 	var tokens Tokens
 	if err := json.Unmarshal([]byte(a.Body), &tokens); err != nil || a.Status != http.StatusOK {
-		w := c.Server.Secrets.Written()
-		t.Fatalf("the token endpoint answers %d: %s\nDEBUG %s", a.Status, a.Body, w[max(0, len(w)-3000):])
+		t.Fatalf("the token endpoint answers %d: %s", a.Status, a.Body)
 	}
 	c.Secrets.Add("access token", tokens.Access)
 	c.Secrets.Add("refresh token", tokens.Refresh)

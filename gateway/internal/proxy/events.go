@@ -31,6 +31,9 @@ const comment = ": keep-alive\n\n"
 type answer struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	// shared says that others use the connection, too: then a deadline ends what is late
+	// whether anything is being sent or not.
+	shared bool
 
 	mu     sync.Mutex // answers, flushes and comments are not sent by one goroutine
 	until  time.Time  // by when what is sent must have been read
@@ -49,8 +52,8 @@ type events struct {
 	last  time.Time
 }
 
-func newAnswer(w http.ResponseWriter) *answer {
-	return &answer{ResponseWriter: w, control: http.NewResponseController(w)}
+func newAnswer(w http.ResponseWriter, shared bool) *answer {
+	return &answer{ResponseWriter: w, control: http.NewResponseController(w), shared: shared}
 }
 
 // Unwrap is for http.ResponseController.
@@ -71,6 +74,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.wait()
+	defer a.rest()
 	n, err := a.ResponseWriter.Write(p)
 	if a.events != nil {
 		a.events.note(p[:n])
@@ -83,6 +87,7 @@ func (a *answer) FlushError() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.wait()
+	defer a.rest()
 	return a.control.Flush()
 }
 
@@ -93,6 +98,14 @@ func (a *answer) wait() {
 	if until.Sub(a.until) > stuckAfter/10 {
 		a.until = until
 		_ = a.control.SetWriteDeadline(until) // not every writer has deadlines; the server's own has
+	}
+}
+
+// rest lets nothing happen while nothing is sent. mu is held.
+func (a *answer) rest() {
+	if a.shared {
+		a.until = time.Time{}
+		_ = a.control.SetWriteDeadline(time.Time{}) // as in wait
 	}
 }
 
@@ -111,7 +124,8 @@ func (a *answer) look() {
 	if e.keepAlive > 0 && time.Since(e.last) >= e.keepAlive && e.between() {
 		a.wait()
 		_, err := io.WriteString(a.ResponseWriter, comment)
-		if err := errors.Join(err, a.control.Flush()); err != nil {
+		err = errors.Join(err, a.control.Flush())
+		if a.rest(); err != nil {
 			e.body.end() // nobody reads
 			return
 		}

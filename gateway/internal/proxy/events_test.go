@@ -35,7 +35,7 @@ func begin(t *testing.T, keepAlive time.Duration, good func() bool) (backend *io
 	t.Helper()
 	body, backend := io.Pipe()
 	reads, writes := io.Pipe()
-	a := newAnswer(client{writes})
+	a := newAnswer(client{writes}, false)
 	a.events = &events{body: newStream(body), keepAlive: keepAlive, good: good}
 	ended := make(chan struct{})
 	go func() {
@@ -98,6 +98,32 @@ func TestAStreamWithoutKeepAliveIsLeftAlone(t *testing.T) {
 	}()
 	if got, err := io.ReadAll(client); err != nil || string(got) != "data: 1\n\n" {
 		t.Errorf("%q arrives, %v", got, err)
+	}
+}
+
+// In HTTP/2 a deadline ends a stream on which nothing is being sent, too.
+func TestAQuietStreamInHTTP2IsNotCutOff(t *testing.T) { // T33
+	before := stuckAfter
+	stuckAfter = 50 * time.Millisecond
+	t.Cleanup(func() { stuckAfter = before })
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := newAnswer(w, r.ProtoMajor > 1)
+		defer a.close()
+		_, _ = io.WriteString(a, "data: 1\n\n")
+		_ = a.FlushError()
+		time.Sleep(4 * stuckAfter)
+		_, _ = io.WriteString(a, "data: 2\n\n")
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	resp, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, err := io.ReadAll(resp.Body); err != nil || string(got) != "data: 1\n\ndata: 2\n\n" || resp.ProtoMajor != 2 {
+		t.Errorf("in %s, %q arrives, and %v", resp.Proto, got, err)
 	}
 }
 

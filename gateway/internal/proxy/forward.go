@@ -42,6 +42,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	if h.Public {
+		h.hurry(w) // whose it is, nobody knows
 		liftWhenRead(w, r, c)
 	}
 	// It remembers the body's end, too. The server closes the body when the answer
@@ -49,7 +50,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 	// the closed body for a failure and cut the answer off.
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	cors.Hide(w.Header())
-	c.answer = newAnswer(w)
+	c.answer = newAnswer(w, r.ProtoMajor > 1)
 	defer c.answer.close()
 	h.proxy.ServeHTTP(c.answer, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 }
@@ -116,6 +117,12 @@ func claimed(name string) bool {
 // its 401 reached the client, that would log in again, and again.
 var errBackendUnauthorized = errors.New("the backend answered 401")
 
+// ofOrigin are headers by which one answer speaks for a whole origin, which is the
+// authorization server's.
+var ofOrigin = map[string]bool{
+	"Alt-Svc": true, "Clear-Site-Data": true, "Nel": true, "Report-To": true, "Service-Worker-Allowed": true, "Strict-Transport-Security": true,
+}
+
 // modifyResponse lets the backend's answer through, status and body untouched:
 // by them clients tell which revision of MCP the backend speaks. Headers that
 // are the gateway's to say are taken out.
@@ -124,7 +131,7 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 		return errBackendUnauthorized
 	}
 	for name := range resp.Header {
-		if name == "Set-Cookie" || name == "Www-Authenticate" || strings.HasPrefix(name, "Access-Control-") {
+		if name == "Set-Cookie" || name == "Www-Authenticate" || ofOrigin[name] || strings.HasPrefix(name, "Access-Control-") {
 			delete(resp.Header, name)
 		}
 	}

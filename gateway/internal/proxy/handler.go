@@ -136,16 +136,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path; the endpoint is "+h.Resource)
 		return
 	}
-	if h.Public {
-		h.hurry(w)
-		h.forward(w, r, &call{origin: origin})
-		return
+	if !h.Public {
+		done, ok := h.begin(w, r, who)
+		if !ok {
+			return
+		}
+		defer done()
 	}
-	done, ok := h.begin(w, r, who)
-	if !ok {
-		return
-	}
-	defer done()
 	if !h.permit(w, r, who) {
 		return
 	}

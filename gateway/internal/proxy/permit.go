@@ -67,6 +67,10 @@ func (h *Handler) permit(w http.ResponseWriter, r *http.Request, who identity.Id
 	case refused != nil && (len(missing) == 0 || errors.Is(refused, operations.ErrUnlisted)):
 		h.turnDown(w, r, who, calls, refused)
 		return false
+	case len(missing) > 0 && h.Public:
+		h.hurry(w)
+		h.turnDown(w, r, who, calls, errNoScopes)
+		return false
 	case len(missing) > 0:
 		h.askForMore(w, r, who, calls, needed, missing)
 		return false
@@ -140,6 +144,9 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (jsonrpc.Body, er
 	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
 	return body, err
 }
+
+// errNoScopes is for what scopes name, on a route where nobody has any.
+var errNoScopes = &refusal{http.StatusForbidden, codeServerError, "this needs a scope, and nobody has one on a route without tokens"}
 
 var errTooLarge = &refusal{http.StatusRequestEntityTooLarge, codeServerError, bodyTooLarge}
 
