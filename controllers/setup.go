@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -35,6 +36,9 @@ func NewScheme() (*runtime.Scheme, error) {
 // Setup adds the controller to a manager whose cache has CacheOptions. Gateways run
 // this image.
 func Setup(mgr ctrl.Manager, image string) error {
+	if err := metrics.Registry.Register(counter{mgr.GetClient()}); err != nil {
+		return fmt.Errorf("setting up the metrics: %w", err)
+	}
 	return watch(mgr, New(mgr, image), controller.Options{MaxConcurrentReconciles: 4})
 }
 

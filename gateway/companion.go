@@ -116,12 +116,17 @@ func (c *companion) checks() []report.Check {
 	return checks
 }
 
-func (c *companion) checkPolicy(context.Context) (string, *report.Failure) {
+// policyProblem is why the newest policy is not in force, or nil.
+func (c *companion) policyProblem() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.badPolicy != nil:
-		return "", &report.Failure{Reason: config.ReasonPolicyInvalid, Message: c.badPolicy.Error()}
+	return c.badPolicy
+}
+
+func (c *companion) checkPolicy(context.Context) (string, *report.Failure) {
+	switch err := c.policyProblem(); {
+	case err != nil:
+		return "", &report.Failure{Reason: config.ReasonPolicyInvalid, Message: err.Error()}
 	case c.parts.rules.get() == nil:
 		return "", &report.Failure{Reason: config.ReasonPolicyInvalid, Message: "the policy was not read yet"}
 	}
@@ -153,12 +158,6 @@ func (c *companion) checkStore() func(context.Context) (string, *report.Failure)
 
 // filling says whether a store that counts its parts wants more of them.
 func (p *parts) filling(kind store.Kind) bool {
-	counter, ok := p.store.(interface {
-		Counts(kind store.Kind) (shards int, filling bool)
-	})
-	if !ok {
-		return false
-	}
-	_, filling := counter.Counts(kind)
+	_, filling := p.store.Counts(kind)
 	return filling
 }

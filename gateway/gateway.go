@@ -27,6 +27,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/quota"
 	"vestibule.dev/vestibule/gateway/internal/source"
 	"vestibule.dev/vestibule/gateway/internal/store"
+	"vestibule.dev/vestibule/gateway/internal/telemetry"
 	"vestibule.dev/vestibule/gateway/internal/token"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
 	"vestibule.dev/vestibule/gateway/policy"
@@ -66,6 +67,9 @@ type Gateway struct {
 	rules   *inForce
 	keys    *keyFile
 	handler http.Handler
+	// metrics and tracing are nil if they are off.
+	metrics *telemetry.Metrics
+	tracing *telemetry.Tracing
 	// companion is what else runs in a cluster; nil outside of one.
 	companion *companion
 
@@ -86,13 +90,17 @@ func New(cfg *config.Config, set *config.KeySet, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{log: o.Log, store: p.store, clients: p.clients, grants: p.grants, rules: p.rules, keys: p.keys, drain: newDrain()}
+	g := &Gateway{
+		log: o.Log, store: p.store, clients: p.clients, grants: p.grants, rules: p.rules, keys: p.keys, drain: newDrain(),
+		metrics: p.metrics, tracing: p.tracing,
+	}
 	g.handler = p.router(g.drain)
 	if cfg.Cluster != nil {
 		if g.companion, err = p.newCompanion(o); err != nil {
 			return nil, err
 		}
 	}
+	p.metrics.Ask(p.state(g.companion))
 	return g, nil
 }
 
@@ -128,7 +136,7 @@ type parts struct {
 	log       *slog.Logger
 	ring      *keys.Ring
 	keys      *keyFile
-	store     store.Store
+	store     telemetry.Store
 	rules     *inForce
 	quotas    *quota.Quotas
 	sources   *source.Resolver
@@ -139,10 +147,15 @@ type parts struct {
 	upstreams upstreams
 	backends  *backends
 	idjag     *idjag.Service
+	metrics   *telemetry.Metrics
+	tracing   *telemetry.Tracing
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
-	p := &parts{cfg: cfg, now: o.Now, log: o.Log, rules: newInForce()}
+	p := &parts{cfg: cfg, tracing: newTracing(cfg, o), now: o.Now, log: o.Log, rules: newInForce()}
+	if cfg.Metrics {
+		p.metrics = telemetry.NewMetrics()
+	}
 	var err error
 	if p.backends, err = newBackends(cfg, o.Pods); err != nil {
 		return nil, err
@@ -164,10 +177,13 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 	if p.sources, err = source.NewResolver(cfg.TrustedProxies); err != nil {
 		return nil, err
 	}
-	if p.store, err = openStores(cfg, o); err != nil {
+	opened, err := openStores(cfg, o)
+	if err != nil {
 		return nil, err
 	}
+	p.store = p.metrics.Store(opened)
 	p.audit = audit.New(o.Log, p.sources.Of)
+	p.metrics.Audit(p.audit)
 	for _, u := range cfg.Upstreams {
 		p.upstreams = append(p.upstreams, upstream.New(u, p.callbackURL(u.Name), o.Now))
 	}

@@ -68,40 +68,48 @@ func (p *parts) router(d *drain) http.Handler {
 	mux := http.NewServeMux()
 	a := p.authorize()
 	mark := p.sources.Mark // whoever names a client may have this server fetch something
-	mux.HandleFunc(prefix+authorize.PathAuthorize, within(mark(only(http.MethodGet, a.Authorize))))
-	mux.HandleFunc(prefix+authorize.PathConsent, within(mark(only(http.MethodPost, a.Consent))))
-	mux.HandleFunc(prefix+authorize.PathCallback+"{upstream}", within(mark(only(http.MethodGet, a.Callback))))
-	registration := p.register()
-	mux.HandleFunc(prefix+register.Path, within(cors.Anyone(postOnly, registration.ServeHTTP)))
-	mux.HandleFunc(prefix+register.Path+"/{client}", within(cors.Anyone(register.ManageMethods, registration.Manage)))
-	mux.HandleFunc(prefix+token.Path, within(mark(cors.Anyone(postOnly, p.token().ServeHTTP))))
-	mux.HandleFunc(prefix+revoke.Path, within(mark(cors.Anyone(postOnly, p.revoke().ServeHTTP))))
-	for path, document := range p.metadata().Documents() {
-		mux.HandleFunc(path, within(document.ServeHTTP))
+	endpoint := func(name, pattern string, h http.HandlerFunc) {
+		mux.Handle(pattern, p.tracing.Handler(pattern, p.metrics.Endpoint(pattern, name, within(h))))
 	}
-	rest := http.Handler(within(notFound))
+	endpoint("authorize", prefix+authorize.PathAuthorize, mark(only(http.MethodGet, a.Authorize)))
+	endpoint("consent", prefix+authorize.PathConsent, mark(only(http.MethodPost, a.Consent)))
+	endpoint("callback", prefix+authorize.PathCallback+"{upstream}", mark(only(http.MethodGet, a.Callback)))
+	registration := p.register()
+	endpoint("register", prefix+register.Path, cors.Anyone(postOnly, registration.ServeHTTP))
+	endpoint("registration", prefix+register.Path+"/{client}", cors.Anyone(register.ManageMethods, registration.Manage))
+	endpoint("token", prefix+token.Path, mark(cors.Anyone(postOnly, p.token().ServeHTTP)))
+	endpoint("revoke", prefix+revoke.Path, mark(cors.Anyone(postOnly, p.revoke().ServeHTTP)))
+	for path, document := range p.metadata().Documents() {
+		endpoint("metadata", path, document.ServeHTTP)
+	}
+	nowhere := p.tracing.Handler("/", p.metrics.Endpoint("/", "other", within(notFound)))
+	rest := func(string) http.Handler { return nowhere }
 	for _, r := range p.cfg.Routes {
 		h := p.proxy(d, r)
+		watched := func(pattern string) http.Handler {
+			return p.tracing.Handler(pattern, p.metrics.Route(pattern, r.Name, h))
+		}
 		if r.Path == "/" {
-			rest = p.atRoot(h, rest)
+			rest = func(pattern string) http.Handler { return p.atRoot(h.Serves, watched(pattern), nowhere) }
 			continue
 		}
-		mux.Handle(prefix+r.Path, h)
-		mux.Handle(prefix+r.Path+"/", h)
+		for _, pattern := range []string{prefix + r.Path, prefix + r.Path + "/"} {
+			mux.Handle(pattern, watched(pattern))
+		}
 	}
 	if prefix != "" {
-		mux.Handle(prefix, rest)
-		mux.Handle("/", within(notFound))
+		mux.Handle(prefix, rest(prefix))
+		mux.Handle("/", nowhere)
 	}
-	mux.Handle(prefix+"/", rest)
-	return plainPaths(p.rules.guard(mux))
+	mux.Handle(prefix+"/", rest(prefix+"/"))
+	return plainPaths(p.rules.guard(mux), nowhere)
 }
 
 // atRoot serves a route whose URL is the public URL. It is asked for what no other
 // route has, nor the gateway itself, which keeps all below its own paths, too.
-func (p *parts) atRoot(route *proxy.Handler, others http.Handler) http.Handler {
+func (p *parts) atRoot(serves func(path string) bool, route, others http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !route.Serves(r.URL.Path) || config.IsOwnPath(strings.TrimPrefix(r.URL.Path, p.url.Path)) {
+		if !serves(r.URL.Path) || config.IsOwnPath(strings.TrimPrefix(r.URL.Path, p.url.Path)) {
 			others.ServeHTTP(w, r)
 			return
 		}
@@ -142,11 +150,11 @@ func writeNotFound(w http.ResponseWriter, _ *http.Request) {
 // plainPaths refuses paths with dot segments or empty ones. The mux would
 // redirect them, which no client of ours expects, and which are best not
 // interpreted twice.
-func plainPaths(next http.Handler) http.Handler {
+func plainPaths(next, nowhere http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := r.URL.Path
 		if clean := path.Clean(p); p != clean && (p != clean+"/" || clean == "/") {
-			within(notFound)(w, r)
+			nowhere.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -161,7 +169,7 @@ func (p *parts) authorize() *authorize.Handler {
 	return authorize.New(authorize.Options{
 		PublicURL: p.cfg.PublicURL, ServerUID: p.cfg.ServerUID,
 		Resources: resources, Scopes: func() []pages.Scope { return p.rules.get().described },
-		Clients: p.clients, Redirects: p.redirects(), Grants: p.grants, Upstreams: p.upstreams.choices(),
+		Clients: p.clients, Redirects: p.redirects(), Grants: p.grants, Upstreams: p.upstreams.choices(p.metrics),
 		Allowed: func(u policy.User) (string, bool) { return p.rules.get().access.Allowed(u) },
 		MayHave: p.mayHave, Contact: func() string { return p.rules.get().contact },
 		Ring: p.ring, Audit: p.audit, Log: p.log, Now: p.now,
@@ -194,7 +202,7 @@ func (p *parts) takeFailure() func(*http.Request) (time.Duration, bool) {
 
 func (p *parts) token() *token.Handler {
 	h := &token.Handler{
-		PublicURL: p.cfg.PublicURL, Scopes: p.scopes, Clients: p.clients, Grants: p.grants,
+		PublicURL: p.cfg.PublicURL, Scopes: p.scopes, Clients: p.clients, Grants: p.metrics.Grants(p.grants),
 		Assertions: p.idjag, Allowed: p.allowed, MayHave: p.mayHave,
 		Audit: p.audit, Log: p.log,
 	}
@@ -241,7 +249,7 @@ func (p *parts) proxy(d *drain, r config.Route) *proxy.Handler {
 		Required:         func() oauth.Scopes { return p.rules.get().required[r.Name] },
 		Suggested:        p.suggested(r),
 		Rules:            p.judge(r), Quotas: p.quotas,
-		Backend: backend.url, Transport: backend.transport, Pods: backend.pods,
+		Backend: backend.url, Transport: p.tracing.Transport(backend.transport), Pods: backend.pods, Retried: p.metrics.Retried(r.Name),
 		Legacy: r.Transport == config.TransportSSE, Plain: r.Transport == config.TransportHTTP, Public: r.Public,
 		Origins: func() cors.Origins { return p.rules.get().origins }, Sources: p.sources,
 		Checker:   p.grants,

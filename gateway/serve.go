@@ -28,13 +28,14 @@ type Timing struct {
 // DefaultTiming fits into the 30 seconds that a pod has by default.
 var DefaultTiming = Timing{Announce: 5 * time.Second, Stagger: 8 * time.Second, Finish: 20 * time.Second}
 
-// Serve serves the public listener, and probes on the other (/healthz, /readyz),
-// until ctx is done; then it drains, and returns when all has ended. admin may be
-// nil. It closes both listeners.
+// Serve serves the public listener, and on the other probes (/healthz, /readyz) and
+// the metrics (/metrics), if they are on, until ctx is done; then it drains, and
+// returns when all has ended. admin may be nil. It closes both listeners.
 func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing Timing) error {
 	// The store outlives ctx: requests that finish during the drain still write.
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
+	g.tracing.Start(watching)
 	failed := make(chan error, 3)
 	go func() { failed <- g.Watch(watching) }()
 	go g.keys.run(watching)
@@ -64,6 +65,9 @@ func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing 
 			_ = s.Close() // nothing is left to be told
 		}
 	}
+	last, done := context.WithTimeout(context.WithoutCancel(ctx), lastTraces)
+	defer done()
+	g.tracing.Close(last)
 	if err != nil {
 		return fmt.Errorf("serving: %w", err)
 	}
@@ -138,5 +142,8 @@ func (g *Gateway) probes(stopping *atomic.Bool) http.Handler {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
+	if g.metrics != nil {
+		mux.Handle("GET /metrics", g.metrics.Handler())
+	}
 	return mux
 }

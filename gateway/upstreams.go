@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"vestibule.dev/vestibule/gateway/internal/authorize"
+	"vestibule.dev/vestibule/gateway/internal/telemetry"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
 )
 
@@ -37,10 +38,10 @@ func (us upstreams) Renew(ctx context.Context, name string, t upstream.Tokens, w
 }
 
 // choices are what the authorization endpoint lets users choose from.
-func (us upstreams) choices() []authorize.Upstream {
+func (us upstreams) choices(m *telemetry.Metrics) []authorize.Upstream {
 	var choices []authorize.Upstream
 	for _, u := range us {
-		choices = append(choices, u)
+		choices = append(choices, m.Upstream(u))
 	}
 	return choices
 }

@@ -65,6 +65,37 @@ type Gateway struct {
 	//
 	// +optional
 	Quotas Quotas `json:"quotas,omitzero"`
+
+	// metrics says whether gateways count what they do, for Prometheus: at /metrics on
+	// the port named metrics of their pods, 8081, without TLS. The port is in no Service,
+	// so the metrics cannot be had at publicURL. Their labels name routes, upstreams and
+	// outcomes, never clients, users or tools, and no sender can add to them.
+	//
+	// When unset, Enabled. If Disabled, nothing is counted, and the port is named admin.
+	//
+	// +optional
+	// +kubebuilder:default=Enabled
+	Metrics Policy `json:"metrics,omitempty"`
+
+	// profiling says whether gateways serve the profiles of their Go runtime at
+	// 127.0.0.1:6060 in their pods, where only who may forward ports to the pods gets at
+	// them. A profile of the memory can tell what is in it, secrets too.
+	//
+	// When unset, Disabled.
+	//
+	// +optional
+	// +kubebuilder:default=Disabled
+	Profiling Policy `json:"profiling,omitempty"`
+
+	// tracing is where gateways send OpenTelemetry traces: a span for each request, and
+	// one for what it asks the MCP server, which is told the trace in its traceparent
+	// header. Spans hold methods, paths as they are configured, status codes and times.
+	//
+	// When unset, nothing is traced, and the trace headers of a request reach the MCP
+	// server as they came.
+	//
+	// +optional
+	Tracing *Tracing `json:"tracing,omitempty"`
 }
 
 // Quotas bound what one user, and one client, may ask of all routes together. A
@@ -110,4 +141,28 @@ type Quotas struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	ConcurrentRequestsPerClient int32 `json:"concurrentRequestsPerClient,omitempty"`
+}
+
+// Tracing is where traces go.
+type Tracing struct {
+	// endpoint is the URL of what takes traces by OTLP over HTTP, a collector mostly:
+	// scheme, host and port. Spans are posted to /v1/traces there. While it is away,
+	// spans are lost and requests are not delayed. At most 256 characters.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^https?://([a-z0-9._-]+|\\[[0-9a-f:]+\\])(:[1-9][0-9]{0,4})?$')`,message="gateway.tracing.endpoint must be scheme, host and port, such as http://otel-collector.observability.svc:4318."
+	Endpoint string `json:"endpoint"`
+
+	// samplePercent is how many of a hundred requests are traced, which are drawn by
+	// lot. Whether a client says that its own trace is recorded does not count, since
+	// then strangers could have everything traced; the id of its trace is kept. 1 to 100.
+	//
+	// When unset, 10.
+	//
+	// +optional
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	SamplePercent int32 `json:"samplePercent,omitempty"`
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"vestibule.dev/vestibule/controllers"
+	gateway "vestibule.dev/vestibule/gateway/config"
 )
 
 func main() {
@@ -38,7 +40,7 @@ func main() {
 
 // options are what the flags say.
 type options struct {
-	image, namespaces, metrics, probes, leaseNamespace string
+	image, namespaces, metrics, probes, profiles, leaseNamespace string
 
 	leaderElect bool
 	level       slog.Level
@@ -54,6 +56,7 @@ func parse(args []string) (*options, error) {
 	flags.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "`namespace` of the Lease (default: the pod's)")
 	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` of /metrics, plain HTTP; 0 for none")
 	flags.StringVar(&o.probes, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 for none")
+	flags.StringVar(&o.profiles, "pprof-addr", "", "loopback `address` of /debug/pprof/ (default: nowhere)")
 	flags.TextVar(&o.level, "log-level", o.level, "DEBUG, INFO, WARN or ERROR")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -63,6 +66,9 @@ func parse(args []string) (*options, error) {
 	}
 	if o.image == "" {
 		return nil, errors.New("-gateway-image must be set")
+	}
+	if host, _, err := net.SplitHostPort(o.profiles); o.profiles != "" && (err != nil || !gateway.IsLoopback(host)) {
+		return nil, fmt.Errorf("-pprof-addr %s: must be a loopback address with a port, such as 127.0.0.1:6060", o.profiles)
 	}
 	return o, nil
 }
@@ -91,6 +97,7 @@ func run(ctx context.Context, o *options) error {
 		Cache:                         controllers.CacheOptions(split(o.namespaces)),
 		Metrics:                       server.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:        o.probes,
+		PprofBindAddress:              o.profiles,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              "vestibule-controller",
 		LeaderElectionNamespace:       o.leaseNamespace,

@@ -32,6 +32,10 @@ func TestFlags(t *testing.T) {
 		"-gateway-image g extra":            `unexpected argument "extra"`,
 		"-gateway-image g -log-level SHOUT": "invalid value",
 		"-gateway-image g -namespaces a,b":  "",
+
+		"-gateway-image g -namespaces a,b -pprof-addr localhost:6060": "",
+		"-gateway-image g -pprof-addr :6060":                          "-pprof-addr :6060: must be a loopback address",
+		"-gateway-image g -pprof-addr 127.0.0.1":                      "must be a loopback address with a port",
 	} {
 		o, err := parse(strings.Fields(args))
 		switch {
@@ -82,8 +86,19 @@ func TestTheProgram(t *testing.T) {
 		if resp.StatusCode != http.StatusOK {
 			t.Errorf("%s answers %s: %s", url, resp.Status, body)
 		}
-		if strings.HasSuffix(url, "metrics") && !strings.Contains(string(body), `controller_runtime_reconcile_total{controller="mcpserver"`) {
-			t.Error("the metrics count no reconciles")
+		for _, series := range []string{`controller_runtime_reconcile_total{controller="mcpserver"`, `vestibule_mcpservers{condition="Ready",status="False"} 1`} {
+			if strings.HasSuffix(url, "metrics") && !strings.Contains(string(body), series) {
+				t.Errorf("the metrics have no %s", series)
+			}
+		}
+	}
+
+	for _, address := range []string{probes, metrics} {
+		resp, err := http.Get("http://" + address + "/debug/pprof/")
+		must(t, err)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusNotFound {
+			t.Errorf("without a flag, profiles are at %s: %s", address, resp.Status)
 		}
 	}
 

@@ -30,7 +30,8 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	path := flags.String("config", "/etc/vestibule/config/config.json", "`file` with the configuration")
 	listen := flags.String("listen", ":8080", "`address` to serve at, plain HTTP: TLS ends before the gateway")
-	admin := flags.String("admin", ":8081", "`address` of /healthz and /readyz")
+	admin := flags.String("admin", ":8081", "`address` of /healthz and /readyz, and of /metrics if the configuration has them")
+	profiles := flags.String("pprof-addr", "", "loopback `address` of /debug/pprof/ (default: nowhere)")
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `file` (default: the pod's service account)")
 	configName := flags.String("config-name", "", "`name` under which the controller made the configuration, for the report to it")
 	podUID := flags.String("pod-uid", "", "`UID` of the pod, for the report to the controller")
@@ -48,6 +49,11 @@ func run(args []string) error {
 	// A second signal ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
+	if *profiles != "" {
+		if _, err := serveProfiles(ctx, *profiles); err != nil {
+			return err
+		}
+	}
 	return serve(ctx, *path, *listen, *admin, gateway.Options{
 		Kubeconfig: *kubeconfig, ConfigName: *configName, PodUID: *podUID, Log: log,
 	})

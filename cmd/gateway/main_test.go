@@ -69,6 +69,8 @@ func TestWhatCannotWorkIsSaidAtTheStart(t *testing.T) {
 		"no pod":             {[]string{"-config", write(t, func(c *config.Config) { c.Cluster = &config.Cluster{Namespace: "n", Policy: "p", Report: "r"} })}, "the pod's UID"},
 		"no kubeconfig":      {[]string{"-kubeconfig", "/nowhere", "-config", write(t, kubernetes)}, "kubeconfig /nowhere"},
 		"an address in use":  {[]string{"-config", good, "-listen", taken.Addr().String()}, "address already in use"},
+		"profiles for all":   {[]string{"-config", good, "-listen", taken.Addr().String(), "-pprof-addr", ":0"}, "-pprof-addr :0: must be a loopback address with a port"},
+		"profiles nowhere":   {[]string{"-config", good, "-pprof-addr", taken.Addr().String()}, "address already in use"},
 		"a level of its own": {[]string{"-log-level", "loud"}, "log-level"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,8 +118,44 @@ func TestItServesUntilItIsTold(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	// The program has the handlers of profiles, which nobody asked for.
+	if resp, err := http.Get("http://" + address + "/debug/pprof/"); err != nil || resp.StatusCode != http.StatusNotFound {
+		t.Errorf("beside the probes are profiles: %v, %v", resp, err)
+	} else {
+		_ = resp.Body.Close()
+	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	l, err := serveProfiles(ctx, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/debug/pprof/": "goroutine", "/debug/pprof/heap?debug=1": "heap profile", "/debug/pprof/cmdline": "test"} {
+		resp, err := http.Get("http://" + l.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("%s answers %s without %q", path, resp.Status, want)
+		}
+	}
+	stop()
+	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			break
+		}
+		_ = c.Close()
+		if time.Since(begun) > 10*time.Second {
+			t.Fatal("profiles are served after the end")
+		}
 	}
 }

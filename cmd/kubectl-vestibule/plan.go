@@ -61,6 +61,7 @@ func newPlan(m *manifest.Manifest, o options) (*plan, error) {
 		p.override("spec.bindings.oauthKV", "a file on this machine", "the objects of type "+string(spec.Bindings.OAuthKV.Type)+" are in a cluster")
 		spec.Bindings.OAuthKV = v1alpha1.OAuthKV{Type: v1alpha1.OAuthKVMemory}
 	}
+	spec.Gateway.Metrics = v1alpha1.PolicyDisabled // there is no port for them, and nobody who asks
 	if spec.Gateway.Replicas != 1 {
 		p.override("spec.gateway.replicas", "1", "it is this process")
 		spec.Gateway.Replicas = 1

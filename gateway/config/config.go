@@ -53,6 +53,11 @@ type Config struct {
 	// KeepAliveSeconds is after what silence a stream to a client has a comment; 0 is
 	// never.
 	KeepAliveSeconds int64 `json:"keepAliveSeconds,omitempty"`
+	// Metrics says whether the gateway counts what it does, and serves that at /metrics
+	// beside its probes.
+	Metrics bool `json:"metrics,omitempty"`
+	// Tracing, when set, is where traces go.
+	Tracing *Tracing `json:"tracing,omitempty"`
 	// TrustedProxies are CIDRs whose X-Forwarded-For is believed.
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
 	// Rules are in this document where they change only with it. Otherwise they are
@@ -138,6 +143,14 @@ type EtcdStore struct {
 type MemoryStore struct {
 	// File, when set, keeps them across restarts.
 	File string `json:"file,omitempty"`
+}
+
+// Tracing says where traces go (OTLP over HTTP).
+type Tracing struct {
+	// Endpoint is scheme, host and port of what takes them.
+	Endpoint string `json:"endpoint"`
+	// SamplePercent is how many of a hundred requests are traced.
+	SamplePercent int `json:"samplePercent"`
 }
 
 // Registration bounds dynamic client registration.

@@ -34,6 +34,7 @@ func good() *Config {
 			IssuerURL: "https://idp.example.com", UpstreamClient: UpstreamClient{ClientID: "vestibule", ClientSecretFile: "/etc/secret", Scopes: []string{"email"}},
 		}}},
 		TrustedProxies: []string{"10.0.0.0/8", "fd00::/8"},
+		Metrics:        true, Tracing: &Tracing{Endpoint: "http://otel-collector.demo.svc:4318", SamplePercent: 10},
 		Rules: Rules{
 			Scopes:         []Scope{{Name: "weather:read", Description: "Read the forecast"}},
 			AccessRules:    []AccessRule{{Name: "staff", Expression: "claims.email_verified"}},
@@ -153,6 +154,9 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{func(*Config) {}, ""},
 		{func(c *Config) { c.ServerUID = "" }, "serverUID: must be set"},
 		{func(c *Config) { c.KeysFile = "" }, "keysFile: must be set"},
+		{func(c *Config) { c.Tracing.Endpoint = "otel-collector:4318" }, "tracing.endpoint: must be scheme, host and port, without a path"},
+		{func(c *Config) { c.Tracing.SamplePercent = 0 }, "tracing.samplePercent: must be 1 to 100"},
+		{func(c *Config) { c.Tracing.SamplePercent = 101 }, "tracing.samplePercent: must be 1 to 100"},
 
 		{public("https://weather.example.com:8443/tools"), ""},
 		{public("http://127.0.0.1:8080"), ""},

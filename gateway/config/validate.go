@@ -42,6 +42,10 @@ func (c *Config) Validate() error {
 			"cluster", "must not be set together with rules, which are in the policy then")
 	}
 	v.cidrs("trustedProxies", c.TrustedProxies)
+	if c.Tracing != nil {
+		v.baseURL("tracing.endpoint", c.Tracing.Endpoint)
+		v.check(c.Tracing.SamplePercent > 0 && c.Tracing.SamplePercent <= 100, "tracing.samplePercent", "must be 1 to 100")
+	}
 	return errors.Join(v.errs...)
 }
 

@@ -262,6 +262,7 @@ func reference(field string, name, key any, refused string) row {
 
 const (
 	proxiesFalse = "gateway.trustedProxies must be CIDRs"
+	tracingFalse = "gateway.tracing.endpoint must be scheme, host and port"
 	originsFalse = "gateway.allowedOrigins must be origins as browsers send them"
 )
 
@@ -276,6 +277,22 @@ var gatewayRows = []row{
 	proxies("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128", ""),
 	proxies("10.0.0.1", proxiesFalse), proxies("", proxiesFalse), proxies("10.0.0.0/33", proxiesFalse), proxies("proxy.example.com/8", proxiesFalse),
 	proxies("10.0.0.0/8"+strings.Repeat(" ", 34), "Too long"),
+	{"no metrics", edits{"spec.gateway.metrics": "Disabled"}, ""},
+	{"metrics of another kind", edits{"spec.gateway.metrics": "OTLP"}, `supported values: "Enabled", "Disabled"`},
+	{"profiles", edits{"spec.gateway.profiling": "Enabled"}, ""},
+	{"profiling on a port", edits{"spec.gateway.profiling": ":6060"}, `supported values: "Enabled", "Disabled"`},
+	{"no endpoint of tracing", edits{"spec.gateway.tracing": object{}}, "spec.gateway.tracing.endpoint: Required value"},
+	tracing("http://otel-collector.observability.svc:4318", ""),
+	tracing("https://[fd00::1]", ""),
+	tracing("http://"+long(249), ""),
+	tracing("http://"+long(250), "Too long"),
+	tracing("otel-collector:4318", tracingFalse),
+	tracing("grpc://otel-collector:4317", tracingFalse),
+	tracing("http://otel-collector:4318/", tracingFalse),
+	tracing("http://alice@otel-collector", tracingFalse),
+	{"no sample", edits{"spec.gateway.tracing": object{"endpoint": "http://a", "samplePercent": 0}}, "should be greater than or equal to 1"},
+	{"all samples", edits{"spec.gateway.tracing": object{"endpoint": "http://a", "samplePercent": 100}}, ""},
+	{"more than all samples", edits{"spec.gateway.tracing": object{"endpoint": "http://a", "samplePercent": 101}}, "should be less than or equal to 100"},
 	{"32 trusted proxies", edits{"spec.gateway.trustedProxies": many(32, texts("10.0.0.%d/32"))}, ""},
 	{"33 trusted proxies", edits{"spec.gateway.trustedProxies": many(33, texts("10.0.0.%d/32"))}, "Too many"},
 	{"a trusted proxy twice", edits{"spec.gateway.trustedProxies": []any{"10.0.0.0/8", "10.0.0.0/8"}}, "Duplicate value"},
@@ -296,4 +313,8 @@ func proxies(cidr, refused string) row {
 
 func origins(origin, refused string) row {
 	return row{"allowed origin " + origin, edits{"spec.gateway.allowedOrigins": []any{origin}}, refused}
+}
+
+func tracing(endpoint, refused string) row {
+	return row{"traces to " + endpoint, edits{"spec.gateway.tracing": object{"endpoint": endpoint}}, refused}
 }

@@ -43,6 +43,10 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 		RefreshTokenTTLSeconds:    int64(spec.OAuth.RefreshTokenTTLSeconds),
 		KeepAliveSeconds:          int64(spec.Gateway.StreamKeepAliveSeconds),
 		TrustedProxies:            spec.Gateway.TrustedProxies,
+		Metrics:                   spec.Gateway.Metrics == v1alpha1.PolicyEnabled,
+	}
+	if t := spec.Gateway.Tracing; t != nil {
+		c.Tracing = &config.Tracing{Endpoint: t.Endpoint, SamplePercent: int(t.SamplePercent)}
 	}
 	if tolerance := spec.OAuth.OutageToleranceSeconds; tolerance != nil {
 		c.OutageToleranceSeconds = int64(*tolerance)

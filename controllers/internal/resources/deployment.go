@@ -22,9 +22,11 @@ import (
 const Directory = "/etc/vestibule"
 
 const (
-	container  = "gateway"
-	portPublic = "http"
-	portAdmin  = "admin"
+	container   = "gateway"
+	portPublic  = "http"
+	portAdmin   = "admin"
+	portMetrics = "metrics" // portAdmin's name where there are some
+	adminPort   = 8081
 	// user is who the gateway's image runs as; any but root would do.
 	user = 65532
 )
@@ -84,7 +86,7 @@ func podTemplate(server *v1alpha1.MCPServer, p Pod) *corev1ac.PodTemplateSpecApp
 		WithSecurityContext(corev1ac.PodSecurityContext().
 			WithRunAsNonRoot(true).WithRunAsUser(user).WithRunAsGroup(user).WithFSGroup(user).
 			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))).
-		WithContainers(gatewayContainer(p)).
+		WithContainers(gatewayContainer(server, p)).
 		WithVolumes(corev1ac.Volume().WithName(container).WithProjected(files(server, p)))
 	if server.Spec.Gateway.Replicas >= 2 {
 		// Not by force: two gateways on one node are better than one.
@@ -106,18 +108,26 @@ func podTemplate(server *v1alpha1.MCPServer, p Pod) *corev1ac.PodTemplateSpecApp
 		WithSpec(pod)
 }
 
-func gatewayContainer(p Pod) *corev1ac.ContainerApplyConfiguration {
+func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerApplyConfiguration {
+	admin := portAdmin
+	if server.Spec.Gateway.Metrics == v1alpha1.PolicyEnabled {
+		admin = portMetrics
+	}
+	args := []string{
+		"-config", path.Join(Directory, "config", configKey),
+		"-config-name", p.Config,
+		"-pod-uid", "$(POD_UID)",
+		"-listen", ":8080",
+		"-admin", ":8081",
+	}
+	if server.Spec.Gateway.Profiling == v1alpha1.PolicyEnabled {
+		args = append(args, "-pprof-addr", "127.0.0.1:6060")
+	}
 	return corev1ac.Container().
 		WithName(container).
 		WithImage(p.Image).
 		WithImagePullPolicy(corev1.PullIfNotPresent).
-		WithArgs(
-			"-config", path.Join(Directory, "config", configKey),
-			"-config-name", p.Config,
-			"-pod-uid", "$(POD_UID)",
-			"-listen", ":8080",
-			"-admin", ":8081",
-		).
+		WithArgs(args...).
 		WithEnv(
 			corev1ac.EnvVar().WithName("POD_UID").WithValueFrom(corev1ac.EnvVarSource().
 				WithFieldRef(corev1ac.ObjectFieldSelector().WithAPIVersion("v1").WithFieldPath("metadata.uid"))),
@@ -126,7 +136,7 @@ func gatewayContainer(p Pod) *corev1ac.ContainerApplyConfiguration {
 		).
 		WithPorts(
 			corev1ac.ContainerPort().WithName(portPublic).WithContainerPort(8080).WithProtocol(corev1.ProtocolTCP),
-			corev1ac.ContainerPort().WithName(portAdmin).WithContainerPort(8081).WithProtocol(corev1.ProtocolTCP),
+			corev1ac.ContainerPort().WithName(admin).WithContainerPort(adminPort).WithProtocol(corev1.ProtocolTCP),
 		).
 		WithReadinessProbe(probe("/readyz", 5)).
 		WithLivenessProbe(probe("/healthz", 10)).
@@ -148,7 +158,7 @@ func gatewayContainer(p Pod) *corev1ac.ContainerApplyConfiguration {
 
 func probe(path string, period int32) *corev1ac.ProbeApplyConfiguration {
 	return corev1ac.Probe().
-		WithHTTPGet(corev1ac.HTTPGetAction().WithPath(path).WithPort(intstr.FromString(portAdmin)).WithScheme(corev1.URISchemeHTTP)).
+		WithHTTPGet(corev1ac.HTTPGetAction().WithPath(path).WithPort(intstr.FromInt32(adminPort)).WithScheme(corev1.URISchemeHTTP)).
 		WithPeriodSeconds(period).
 		WithTimeoutSeconds(3).
 		WithFailureThreshold(3)

@@ -30,8 +30,9 @@ const (
 
 // Log writes audit lines.
 type Log struct {
-	log    *slog.Logger
-	source func(*http.Request) netip.Addr
+	log     *slog.Logger
+	source  func(*http.Request) netip.Addr
+	observe func(*http.Request, Event, []slog.Attr)
 }
 
 // New returns a log that writes to log, and takes the address of a request's
@@ -40,9 +41,15 @@ func New(log *slog.Logger, source func(*http.Request) netip.Addr) *Log {
 	return &Log{log: log.With("audit", true), source: source}
 }
 
+// Observe has f told of each event of a request. It is to be called before the first.
+func (l *Log) Observe(f func(r *http.Request, e Event, facts []slog.Attr)) { l.observe = f }
+
 // Record writes one event of a request. Facts are pairs of a constant key and
 // a value, which may be a stranger's text.
 func (l *Log) Record(r *http.Request, e Event, facts ...slog.Attr) {
+	if l.observe != nil {
+		l.observe(r, e, facts)
+	}
 	l.RecordContext(r.Context(), e, append(facts, slog.String("source", l.source(r).String()))...)
 }
 

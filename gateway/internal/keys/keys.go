@@ -97,6 +97,9 @@ func NewAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
+// NotBefore is since when the key may be minted and sealed with.
+func (k *Key) NotBefore() time.Time { return k.notBefore }
+
 // Equal compares secrets, or hashes of them, in constant time. It is the only
 // way secrets are compared in the gateway.
 func Equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

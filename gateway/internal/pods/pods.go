@@ -92,6 +92,14 @@ func (s *Set) Find(uid string) *Pod {
 	return nil
 }
 
+// Open counts the pods that take what is new.
+func (s *Set) Open() int {
+	if v := s.now.Load(); v != nil {
+		return len(v.open)
+	}
+	return 0
+}
+
 // Pick returns the less busy of two that take what is new, or nil if all of them were
 // tried.
 func (s *Set) Pick(tried []*Pod) *Pod {

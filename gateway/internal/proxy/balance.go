@@ -72,6 +72,7 @@ func (b balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("%w: %w", errNoPod, err)
 		}
 		tried = append(tried, c.pod)
+		b.Retried()
 	}
 }
 

@@ -58,6 +58,8 @@ type Options struct {
 	// Pods are those behind Backend, if they are told apart: each session stays with
 	// one. Without, whatever is at the backend's address gets everything.
 	Pods *pods.Set
+	// Retried is called when a request goes to another of the Pods.
+	Retried func()
 	// Origins returns those from which browsers may call.
 	Origins func() cors.Origins
 	Sources *source.Resolver

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// serveProfiles serves the profiles of the Go runtime at a loopback address until ctx
+// is done. They tell what is in the memory, so nobody from outside may have them.
+//
+// The package that makes them puts them into http.DefaultServeMux as well, which is
+// served nowhere.
+func serveProfiles(ctx context.Context, address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || !config.IsLoopback(host) {
+		return nil, fmt.Errorf("-pprof-addr %s: must be a loopback address with a port, such as 127.0.0.1:6060", address)
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = s.Close() }) // a profile that is not done is not wanted any more
+	go func() { _ = s.Serve(l) }()                   // its end is ours
+	return l, nil
+}
