@@ -98,5 +98,5 @@ var errorCodes = set(
 	oauth.CodeUnsupportedGrantType, oauth.CodeUnsupportedResponseType, oauth.CodeUnsupportedTokenType,
 	oauth.CodeInvalidScope, oauth.CodeInvalidTarget, oauth.CodeAccessDenied, oauth.CodeServerError,
 	oauth.CodeTemporarilyUnavailable, oauth.CodeInvalidToken, oauth.CodeInsufficientScope,
-	oauth.CodeInvalidRedirectURI, oauth.CodeInvalidClientMetadata, "unknown session", "operation refused",
+	oauth.CodeInvalidRedirectURI, oauth.CodeInvalidClientMetadata, "unknown session", "operation refused", "too many requests",
 )
