@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,9 +24,22 @@ type gateway struct {
 	stop func()
 }
 
-// startGateway runs the program with a store, in front of a backend, and waits until it
-// is ready.
-func startGateway(ctx context.Context, program string, s backing, provider *idp, backend string, env ...string) (*gateway, error) {
+// launch is what a gateway is started with.
+type launch struct {
+	program  string
+	store    backing
+	provider *idp
+	// backend is scheme, host and port of who is behind it; if empty, nobody is.
+	backend string
+	// keys are those of an earlier one whose records it is to read; if empty, it has new
+	// ones. url is that one's, too.
+	keys []byte
+	url  string
+	env  []string
+}
+
+// start runs a gateway, and returns when it is ready.
+func (l *launch) start(ctx context.Context) (*gateway, error) {
 	directory, err := os.MkdirTemp("", "vestibule-bench-")
 	if err != nil {
 		return nil, err
@@ -34,18 +49,23 @@ func startGateway(ctx context.Context, program string, s backing, provider *idp,
 		return nil, err
 	}
 	public, admin := addresses[0], addresses[1]
-	g := &gateway{url: "http://" + public}
-	set, err := config.NewKeySet(time.Now()).Marshal()
-	if err != nil {
-		return nil, err
+	if l.url == "" {
+		l.url = "http://" + public
 	}
+	if l.keys == nil {
+		if l.keys, err = config.NewKeySet(time.Now()).Marshal(); err != nil {
+			return nil, err
+		}
+	}
+	g := &gateway{url: l.url}
+	public = strings.TrimPrefix(l.url, "http://")
 	keys := filepath.Join(directory, "keyset.json")
-	configuration, err := json.Marshal(configure(g.url, keys, s.store, provider, backend))
+	configuration, err := json.Marshal(configure(g.url, keys, l.store.store, l.provider, cmp.Or(l.backend, "http://127.0.0.1:9")))
 	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(directory, "config.json")
-	for name, data := range map[string][]byte{keys: set, path: configuration} {
+	for name, data := range map[string][]byte{keys: l.keys, path: configuration} {
 		if err := os.WriteFile(name, data, 0o600); err != nil {
 			return nil, err
 		}
@@ -54,9 +74,9 @@ func startGateway(ctx context.Context, program string, s backing, provider *idp,
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, program, "-config", path, "-listen", public, "-admin", admin, "-kubeconfig", s.kubeconfig)
+	cmd := exec.CommandContext(ctx, l.program, "-config", path, "-listen", public, "-admin", admin, "-kubeconfig", l.store.kubeconfig)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(os.Environ(), l.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -84,6 +104,7 @@ func configure(url, keys string, store config.Store, provider *idp, backend stri
 		Registration: config.Registration{
 			Enabled: true, TTLSeconds: 7776000, UnusedTTLSeconds: 86400, PublicClients: true,
 		},
+		Metrics:               true, // as it is by default
 		AccessTokenTTLSeconds: 3600, RefreshTokenTTLSeconds: 2592000, OutageToleranceSeconds: 600,
 		Upstreams:      []config.Upstream{{Name: "corp", Type: config.UpstreamOIDC, OIDC: &config.OIDCUpstream{IssuerURL: provider.url, UpstreamClient: config.UpstreamClient{ClientID: clientID}}}},
 		TrustedProxies: []string{"127.0.0.0/8"}, // so that registrations come from everywhere

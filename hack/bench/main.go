@@ -36,7 +36,8 @@ func main() {
 }
 
 func bench(ctx context.Context) error {
-	what := flag.String("measure", "authorization,plane", "the authorization server, the data `plane`, or both")
+	what := flag.String("measure", "authorization,plane,scale", "`what` to measure: the authorization server, the data plane, a large store")
+	many := flag.Int("many", 100000, "`how many` grants a large store has")
 	streams := flag.Int("streams", 10000, "`how many` streams are open at once")
 	stores := flag.String("stores", "Memory,Etcd,Kubernetes", "`stores` to measure")
 	sizes := flag.String("grants", "100,1000,10000", "`numbers` of grants to measure them with")
@@ -69,6 +70,11 @@ func bench(ctx context.Context) error {
 	if strings.Contains(*what, "authorization") {
 		if err := b.authorization(ctx, strings.Split(*stores, ","), strings.Split(*sizes, ",")); err != nil {
 			return fmt.Errorf("authorization server: %w", err)
+		}
+	}
+	if strings.Contains(*what, "scale") {
+		if err := b.scale(ctx, *many); err != nil {
+			return fmt.Errorf("a large store: %w", err)
 		}
 	}
 	for _, line := range b.notes {
@@ -111,7 +117,7 @@ func (b *run) store(ctx context.Context, name string, grants int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	g, err := startGateway(ctx, b.program, s, b.provider, "http://127.0.0.1:9") // nobody is behind it
+	g, err := (&launch{program: b.program, store: s, provider: b.provider}).start(ctx)
 	if err != nil {
 		return err
 	}

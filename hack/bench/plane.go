@@ -59,7 +59,9 @@ func (b *run) plane(ctx context.Context, stores []string, streams int) (err erro
 			return err
 		}
 		defer func() { err = errors.Join(err, s.stop()) }()
-		g, err := startGateway(ctx, b.program, s, b.provider, "http://"+backend.addr, fmt.Sprintf("GOMAXPROCS=%d", proxyCPUs))
+		g, err := (&launch{
+			program: b.program, store: s, provider: b.provider, backend: "http://" + backend.addr, env: []string{fmt.Sprintf("GOMAXPROCS=%d", proxyCPUs)},
+		}).start(ctx)
 		if err != nil {
 			return err
 		}
