@@ -372,7 +372,7 @@ func TestTheGoSDKUnderRules(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer session.Close()
+			defer func() { _ = session.Close() }()
 			// The list is the server's own, whatever the token holds.
 			if tools, err := session.ListTools(t.Context(), nil); err != nil || len(tools.Tools) != 2 {
 				t.Fatalf("the tools are %+v, %v", tools, err)

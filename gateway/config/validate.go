@@ -56,9 +56,9 @@ var (
 	plainPath    = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 	ownPath      = regexp.MustCompile(`^/(authorize|consent|callback|token|register|revoke|\.well-known)(/|$)`)
 
-	resourcePattern = regexp.MustCompile(`^[!-$&-\[\]-~]+$`)
+	resourcePattern = regexp.MustCompile(`^[\x21-\x24\x26-\x5b\x5d-\x7e]+$`)
 	dotSegment      = regexp.MustCompile(`/\.\.?(/|$)`)
-	methodPattern   = regexp.MustCompile(`^[!-)+-~]+\*?$`)
+	methodPattern   = regexp.MustCompile(`^[\x21-\x29\x2b-\x7e]+\*?$`)
 )
 
 // isPlainPath says whether a path means the same to everybody who reads it:
