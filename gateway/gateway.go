@@ -17,6 +17,7 @@ import (
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/caller"
 	"vestibule.dev/vestibule/gateway/internal/clients"
 	"vestibule.dev/vestibule/gateway/internal/documents"
 	"vestibule.dev/vestibule/gateway/internal/grants"
@@ -139,10 +140,11 @@ type parts struct {
 	upstreams upstreams
 	backends  *backends
 	idjag     *idjag.Service
+	callers   map[*config.Identity]*caller.Service
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
-	p := &parts{cfg: cfg, now: o.Now, log: o.Log, rules: newInForce()}
+	p := &parts{cfg: cfg, now: o.Now, log: o.Log, rules: newInForce(), callers: map[*config.Identity]*caller.Service{}}
 	var err error
 	if p.backends, err = newBackends(cfg, o.Pods); err != nil {
 		return nil, err
