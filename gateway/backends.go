@@ -15,6 +15,8 @@ type backend struct {
 	url       *url.URL // of the route
 	transport http.RoundTripper
 	pods      *pods.Set // nil if they are not told apart
+	// guarded says that it is told who calls.
+	guarded bool
 }
 
 // backends are those of all routes, by name. Routes of one backend share its
@@ -31,7 +33,7 @@ func newBackends(cfg *config.Config, set *pods.Set) (*backends, error) {
 	transports := map[config.Backend]*http.Transport{}
 	for _, r := range cfg.Routes {
 		settings := *cfg.BackendOf(&r)
-		found := backend{pods: b.set(settings.Pods)}
+		found := backend{pods: b.set(settings.Pods), guarded: settings.Identity != nil}
 		if set != nil && r.Backend == nil {
 			found.pods = set
 		}
@@ -39,7 +41,7 @@ func newBackends(cfg *config.Config, set *pods.Set) (*backends, error) {
 		if found.url, err = url.Parse(settings.URL + r.BackendPath); err != nil {
 			return nil, fmt.Errorf("route %s: %w", r.Name, err)
 		}
-		settings.Pods = nil // which does not matter to how one is called
+		settings.Pods, settings.Identity = nil, nil // which do not matter to how one is called
 		transport := transports[settings]
 		if transport == nil {
 			if transport, err = proxy.NewTransport(&settings); err != nil {

@@ -109,7 +109,7 @@ func (c *companion) checks() []report.Check {
 	for _, route := range p.cfg.Routes {
 		b := p.backends.of[route.Name]
 		checks = append(checks, report.Check{
-			Name: "route " + route.Name, Run: probe.Backend(probe.Endpoint{URL: b.url, Transport: route.Transport, Addr: b.anyPod}, b.transport),
+			Name: "route " + route.Name, Run: probe.Backend(probe.Endpoint{URL: b.url, Transport: route.Transport, Guarded: b.guarded, Addr: b.anyPod}, b.transport),
 			Put: func(r *config.Report, outcome config.Check) { r.Routes[route.Name] = outcome },
 		})
 	}

@@ -17,6 +17,7 @@ import (
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/caller"
 	"vestibule.dev/vestibule/gateway/internal/clients"
 	"vestibule.dev/vestibule/gateway/internal/documents"
 	"vestibule.dev/vestibule/gateway/internal/grants"
@@ -149,10 +150,13 @@ type parts struct {
 	idjag     *idjag.Service
 	metrics   *telemetry.Metrics
 	tracing   *telemetry.Tracing
+	callers   map[*config.Identity]*caller.Service
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
-	p := &parts{cfg: cfg, tracing: newTracing(cfg, o), now: o.Now, log: o.Log, rules: newInForce()}
+	p := &parts{cfg: cfg, tracing: newTracing(cfg, o), now: o.Now, log: o.Log, rules: newInForce(),
+		callers: map[*config.Identity]*caller.Service{},
+	}
 	if cfg.Metrics {
 		p.metrics = telemetry.NewMetrics()
 	}

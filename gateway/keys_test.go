@@ -22,9 +22,16 @@ type keyWorld struct {
 	set *config.KeySet // what the controller has
 }
 
-func newKeyWorld(t *testing.T) *keyWorld {
+func newKeyWorld(t *testing.T, changes ...func(*config.Config)) *keyWorld {
 	t.Cleanup(gateway.LookForKeysEvery(10 * time.Millisecond))
-	w := &keyWorld{Server: gatewaytest.New(t, raceSetup()), t: t}
+	setup := raceSetup()
+	changes = append(changes, setup.Configure)
+	setup.Configure = func(c *config.Config) {
+		for _, change := range changes {
+			change(c)
+		}
+	}
+	w := &keyWorld{Server: gatewaytest.New(t, setup), t: t}
 	// The gateways hold the set that they began with.
 	document, err := w.Keys.Marshal()
 	if err == nil {

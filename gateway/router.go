@@ -10,6 +10,7 @@ import (
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/authorize"
+	"vestibule.dev/vestibule/gateway/internal/caller"
 	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/metadata"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
@@ -234,10 +235,31 @@ func (p *parts) metadata() metadata.Server {
 		IdentityAssertions: p.cfg.May(config.GrantJWTBearer) && p.idjag.Trusts(),
 		Authorize:          authorize.PathAuthorize, Token: token.Path, Register: register.Path, Revoke: revoke.Path,
 	}
-	for _, r := range p.cfg.Protected() {
+	protected := p.cfg.Protected()
+	if slices.ContainsFunc(protected, p.signs) {
+		s.Keys = func() (any, error) { return caller.KeySet(p.ring, p.now()) }
+	}
+	for _, r := range protected {
 		s.Resources = append(s.Resources, metadata.Resource{Name: r.Name, Path: r.Path, Scopes: func() oauth.Scopes { return p.rules.get().published(r.Name) }})
 	}
 	return s
+}
+
+// signs says whether the backend of a route is told who calls in an assertion.
+func (p *parts) signs(r config.Route) bool {
+	i := p.cfg.BackendOf(&r).Identity
+	return i != nil && i.Assertion != nil
+}
+
+// caller tells a backend who calls, on all of its routes; it is nil for one that is
+// not told.
+func (p *parts) caller(i *config.Identity) *caller.Service {
+	if i != nil && p.callers[i] == nil {
+		p.callers[i] = caller.New(caller.Options{
+			PublicURL: p.cfg.PublicURL, Settings: *i, Ring: p.ring, Grants: p.grants, Now: p.now,
+		})
+	}
+	return p.callers[i]
 }
 
 func (p *parts) proxy(d *drain, r config.Route) *proxy.Handler {
@@ -253,6 +275,7 @@ func (p *parts) proxy(d *drain, r config.Route) *proxy.Handler {
 		Legacy: r.Transport == config.TransportSSE, Plain: r.Transport == config.TransportHTTP, Public: r.Public,
 		Origins: func() cors.Origins { return p.rules.get().origins }, Sources: p.sources,
 		Checker:   p.grants,
+		Caller:    p.caller(p.cfg.BackendOf(&r).Identity),
 		Sessions:  seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},
 		KeepAlive: time.Duration(p.cfg.KeepAliveSeconds) * time.Second,
 		Patience:  answerWithin, Draining: d.begun, Stagger: d.stagger, Audit: p.audit, Log: p.log,

@@ -94,6 +94,13 @@ type MCPObject struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^https?://(localhost|127\\.0\\.0\\.1|\\[::1\\]):[1-9][0-9]{0,4}$')`,message="mcpObject.url must be scheme, one of the hosts localhost, 127.0.0.1 and [::1], and port, such as http://127.0.0.1:3000."
 	URL string `json:"url,omitempty"`
+
+	// identity says how the MCP server learns who calls it.
+	//
+	// When unset, it does not.
+	//
+	// +optional
+	Identity *Identity `json:"identity,omitempty"`
 }
 
 // BackendTLS is how the certificate of a backend is judged.

@@ -125,7 +125,7 @@ func TestWhoIsNotLetInLearnsIt(t *testing.T) {
 // with a backend and an upstream of the user's own.
 func TestNothingIsOverriddenForOnesOwn(t *testing.T) {
 	public := loopback.FreeAddress(t)
-	backend := listenAndServe(t, weather.Handler())
+	backend := listenAndServe(t, weather.Handler(nil))
 	idpListener, err := devidp.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

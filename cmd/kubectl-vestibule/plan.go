@@ -9,6 +9,7 @@ import (
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/cmd/internal/manifest"
+	"vestibule.dev/vestibule/cmd/internal/weather"
 	"vestibule.dev/vestibule/controllers"
 	"vestibule.dev/vestibule/gateway/config"
 )
@@ -131,6 +132,20 @@ func (p *plan) useBackend(addr string) {
 		}
 		p.override("spec."+o.Field, "a demo MCP server at http://"+addr,
 			fmt.Sprintf("the Service %s is in a cluster; for a server of your own: {type: URL, url: http://127.0.0.1:PORT}", o.Service.Name))
-		*o.MCPObject = v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://" + addr}
+		*o.MCPObject = v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://" + addr, Identity: o.Identity}
 	}
+}
+
+// callers is how the demo backend knows who calls, if the file says on each route that
+// the backend is told, and calls it by one name; else nil.
+func (p *plan) callers() *weather.Callers {
+	audience := ""
+	for _, o := range controllers.GatewayObjects(p.server) {
+		if o.Identity == nil || o.Identity.Assertion == nil || audience != "" && audience != o.Identity.Assertion.Audience {
+			return nil
+		}
+		audience = o.Identity.Assertion.Audience
+	}
+	public := p.server.Spec.PublicURL
+	return &weather.Callers{KeysURL: public + "/.well-known/jwks.json", Issuer: public, Audience: audience}
 }

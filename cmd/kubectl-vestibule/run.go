@@ -61,7 +61,7 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 		p.useBackend(backend.Addr().String())
-		all.serve(backend, weather.Handler())
+		all.serve(backend, weather.Handler(p.callers()))
 	}
 	var idp *devidp.Provider
 	if p.devIdP {

@@ -33,22 +33,34 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("weather", flag.ContinueOnError)
 	listen := flags.String("listen", ":8080", "`address` to serve at, plain HTTP")
+	var c weather.Callers
+	flags.StringVar(&c.KeysURL, "keys-url", "", "`URL` of the gateway's keys, such as http://weather-gateway/.well-known/jwks.json:\nwith -issuer and -audience, only whom the gateway introduces is served")
+	flags.StringVar(&c.Issuer, "issuer", "", "the gateway's public `URL`")
+	flags.StringVar(&c.Audience, "audience", "", "the `name` of this server in bindings.mcpObject.identity.assertion.audience")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
+	all := c.KeysURL != "" && c.Issuer != "" && c.Audience != ""
+	if !all && (c.KeysURL != "" || c.Issuer != "" || c.Audience != "") {
+		return errors.New("-keys-url, -issuer and -audience belong together")
+	}
+	var callers *weather.Callers
+	if all {
+		callers = &c
+	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", *listen)
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
-	return serve(ctx, l)
+	return serve(ctx, l, weather.Handler(callers))
 }
 
 // serve serves until ctx is done.
-func serve(ctx context.Context, l net.Listener) error {
-	s := &http.Server{Handler: weather.Handler(), ReadHeaderTimeout: 10 * time.Second}
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
 	slog.Info("serving", "listen", l.Addr().String(), "path", weather.Path)

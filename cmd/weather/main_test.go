@@ -18,7 +18,7 @@ func TestServe(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, l) }()
+	go func() { ended <- serve(ctx, l, weather.Handler(nil)) }()
 
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
 	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{
@@ -40,7 +40,7 @@ func TestServe(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, args := range [][]string{{"here"}, {"-listen", "nowhere"}, {"-unknown"}} {
+	for _, args := range [][]string{{"here"}, {"-listen", "nowhere"}, {"-unknown"}, {"-audience", "weather"}, {"-keys-url", "http://127.0.0.1:1/", "-issuer", "http://127.0.0.1:1"}} {
 		if err := run(t.Context(), args); err == nil {
 			t.Errorf("%q is taken", args)
 		}

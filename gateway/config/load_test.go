@@ -16,7 +16,11 @@ import (
 func good() *Config {
 	return &Config{
 		Version: Version, ServerUID: "6f1c", PublicURL: "https://weather.example.com", KeysFile: "/etc/keys.json",
-		Backend: Backend{URL: "http://weather.demo.svc:8080"},
+		Backend: Backend{URL: "http://weather.demo.svc:8080", Identity: &Identity{
+			Assertion:           &IdentityAssertion{Audience: "https://weather.internal", Claims: []string{"email", "https://example.com/roles"}},
+			Headers:             []IdentityHeader{{Name: "X-User-Email", Claim: "email"}, {Name: "x-forwarded-user", Claim: "sub"}},
+			UpstreamTokenHeader: "X-Upstream-Token",
+		}},
 		Store: Store{Type: StoreKubernetes, Kubernetes: &KubernetesStore{
 			Kind: "Secret", Namespace: "demo", Name: "weather-gateway", ClientShards: 4, GrantShards: 16, Replicas: 2,
 		}},
@@ -146,6 +150,19 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 	const publicScheme = "publicURL: must be https; http is for loopback hosts only"
 	const resourceForm = "must be a URI of visible ASCII without backslashes, percent signs and dot segments"
 	const methodForm = "must be a method, or its beginning and a *"
+	headers := func(names ...string) func(*Config) {
+		return func(c *Config) {
+			c.Backend.Identity.Headers = nil
+			for _, name := range names {
+				c.Backend.Identity.Headers = append(c.Backend.Identity.Headers, IdentityHeader{Name: name, Claim: "email"})
+			}
+		}
+	}
+	claim := func(name string) func(*Config) {
+		return func(c *Config) { c.Backend.Identity.Assertion.Claims[1] = name }
+	}
+	const claimForm = "must be the name of a claim that the assertion does not have anyway"
+	const headerForm = "must begin with X- and be no header of the gateway or a proxy"
 	const backendForm = "backend.url: must be scheme, host and port, without a path"
 	for _, c := range []struct {
 		change func(*Config)
@@ -157,6 +174,24 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{func(c *Config) { c.Tracing.Endpoint = "otel-collector:4318" }, "tracing.endpoint: must be scheme, host and port, without a path"},
 		{func(c *Config) { c.Tracing.SamplePercent = 0 }, "tracing.samplePercent: must be 1 to 100"},
 		{func(c *Config) { c.Tracing.SamplePercent = 101 }, "tracing.samplePercent: must be 1 to 100"},
+
+		{func(c *Config) { c.Backend.Identity = &Identity{} }, "backend.identity: must not be empty"},
+		{func(c *Config) { c.Backend.Identity.Assertion.Audience = "" }, "backend.identity.assertion.audience: must be set"},
+		{claim("sub"), "backend.identity.assertion.claims[1]: " + claimForm},
+		{claim("cnf"), "backend.identity.assertion.claims[1]: " + claimForm},
+		{claim("a b"), "backend.identity.assertion.claims[1]: " + claimForm},
+		{claim("sub2"), ""},
+		{headers("X-Auth-Request-User", "X-Real-User", "X-Forwarded-Groups"), ""},
+		{headers("X-User", "x-user"), "backend.identity.headers[1].name: stands twice"},
+		{headers("X-User", "x-UPSTREAM-token"), "backend.identity.upstreamTokenHeader: stands twice"},
+		{headers("Authorization"), "backend.identity.headers[0].name: " + headerForm},
+		{headers("Mcp-Name"), "backend.identity.headers[0].name: " + headerForm},
+		{headers("X_User"), "backend.identity.headers[0].name: " + headerForm},
+		{headers("X-Vestibule-Assertion"), "backend.identity.headers[0].name: " + headerForm},
+		{headers("x-forwarded-for"), "backend.identity.headers[0].name: " + headerForm},
+		{func(c *Config) { c.Backend.Identity.UpstreamTokenHeader = "Cookie" }, "backend.identity.upstreamTokenHeader: " + headerForm},
+		{func(c *Config) { c.Backend.Identity.Headers[0].Claim = "exp" }, "backend.identity.headers[0].claim: must be the name of a claim about the user"},
+		{func(c *Config) { c.Backend.Identity.Headers[0].Claim = "" }, "backend.identity.headers[0].claim: must be the name of a claim about the user"},
 
 		{public("https://weather.example.com:8443/tools"), ""},
 		{public("http://127.0.0.1:8080"), ""},

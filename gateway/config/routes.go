@@ -17,6 +17,8 @@ type Backend struct {
 	// Pods, if set, names those behind URL. Then each session stays with one of them;
 	// otherwise URL alone is called.
 	Pods *BackendPods `json:"pods,omitempty"`
+	// Identity, if set, says how it learns who calls.
+	Identity *Identity `json:"identity,omitempty"`
 }
 
 // BackendPods are those of a Service in the gateway's namespace.

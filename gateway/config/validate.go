@@ -121,6 +121,9 @@ func (v *validator) backend(field string, b *Backend, cluster *Cluster) {
 		v.check(b.Pods.Service != "", field+".pods.service", "must be set")
 		v.check(cluster != nil, field+".pods", "must not be set without cluster")
 	}
+	if b.Identity != nil {
+		v.identity(field+".identity", b.Identity)
+	}
 }
 
 func (v *validator) routes(c *Config) {

@@ -32,7 +32,7 @@ func mutants() []mutant {
 	return slices.Concat(
 		oauthMutants, registerMutants, clientMutants, documentMutants, authorizeMutants, consentMutants, upstreamMutants,
 		codeMutants, refreshMutants, accessMutants, storeMutants, storesMutants, routeMutants, backendMutants,
-		unattendedMutants, operationMutants, openRouteMutants, telemetryMutants,
+		unattendedMutants, operationMutants, openRouteMutants, telemetryMutants, identityMutants,
 	)
 }
 

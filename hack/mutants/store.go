@@ -38,7 +38,7 @@ var storeMutants = []mutant{
 		name: "new-key-at-once",
 		rule: "a new key is minted with only once every replica has it",
 		file: "gateway/internal/keys/ring.go",
-		old:  `if !keys[i].notBefore.After(now) {`,
+		old:  `if !keys[i].notBefore.After(then) {`,
 		new:  `if true {`,
 		pkg:  "gateway/internal/keys", run: "TestANewKeyIsMintedWithOnceItsTimeHasCome",
 	},

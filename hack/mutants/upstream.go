@@ -88,7 +88,7 @@ var upstreamMutants = []mutant{
 		name: "upstream-asked-twice",
 		rule: "one request at a time asks an upstream about a grant: a refresh token that comes twice counts for stolen",
 		file: "gateway/internal/grants/renew.go",
-		old:  `if g.Lease != nil && f.now.Unix() < g.Lease.Until {`,
+		old:  `if g.Lease != nil && a.now.Unix() < g.Lease.Until {`,
 		new:  `if false {`,
 		pkg:  "gateway/internal/grants", run: "TestOneCallForAllWhoAsk",
 	},

@@ -2,6 +2,7 @@ package manifest_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -157,10 +158,10 @@ var objectRows = []row{
 func ownObjectRows() []row {
 	const own = "spec.routes[0].mcpObject"
 	var rows []row
-	for _, r := range objectRows {
+	for _, r := range slices.Concat(objectRows, identityRows) {
 		moved := edits{own: object{"type": "Service", "service": object{"name": "own", "port": 8080}}}
 		for path, value := range r.edits {
-			moved[own+strings.TrimPrefix(path, backend)] = value
+			moved[strings.Replace(path, backend, own, 1)] = value
 		}
 		rows = append(rows, row{"of a route: " + r.name, moved, strings.Replace(r.refused, backend, own, 1)})
 	}

@@ -21,9 +21,14 @@ const firstStateless = "2026-07-28"
 
 // Handler serves MCP over Streamable HTTP at Path, in every revision that the
 // SDK knows: with sessions up to 2025-11-25, without from 2026-07-28 on. All
-// callers see the same alerts; each call of Handler starts with none.
-func Handler() http.Handler {
+// callers see the same alerts; each call of Handler starts with none. With callers set,
+// it serves whom the gateway has introduced alone, and tells them who they are; with nil,
+// anybody.
+func Handler(callers *Callers) http.Handler {
 	server := newServer()
+	if callers != nil {
+		addWhoAmI(server)
+	}
 	get := func(*http.Request) *mcp.Server { return server }
 	sessions := mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{SessionTimeout: sessionTimeout})
 	stateless := mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{
@@ -41,6 +46,9 @@ func Handler() http.Handler {
 		}
 		sessions.ServeHTTP(w, r)
 	})
+	if callers != nil {
+		return callers.introduced(mux)
+	}
 	return mux
 }
 

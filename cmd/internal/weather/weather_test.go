@@ -39,7 +39,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // server runs Handler and returns the URL to connect to.
 func server(t *testing.T) string {
 	t.Helper()
-	srv := httptest.NewServer(Handler())
+	srv := httptest.NewServer(Handler(nil))
 	t.Cleanup(srv.Close)
 	return srv.URL + Path
 }
@@ -206,7 +206,7 @@ func TestProgressIsStreamedUntilTheClientCancels(t *testing.T) {
 	for _, revision := range []string{"2025-11-25", firstStateless} {
 		t.Run(revision, func(t *testing.T) {
 			progress := make(chan *mcp.ProgressNotificationParams, maxCount)
-			srv := httptest.NewServer(Handler())
+			srv := httptest.NewServer(Handler(nil))
 			session, requests := connect(t, srv.URL+Path, revision, &mcp.ClientOptions{
 				ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) { progress <- r.Params },
 			})

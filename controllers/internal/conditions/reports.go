@@ -38,7 +38,7 @@ var fixes = map[string]string{
 	config.ReasonBackendUnreachable:  "Check the Service that the route's mcpObject, or bindings.mcpObject, names, the appProtocol of its port, and that the gateway's pods may connect to it.",
 	config.ReasonBackendUntrusted:    "Set tls.caBundleRef of the route's mcpObject, or of bindings.mcpObject, to the certificates of who signed the backend's, and tls.serverName to a name in it.",
 	config.ReasonBackendNotMCP:       "Check backendPath, and that the backend speaks the route's transport there.",
-	config.ReasonBackendUnauthorized: "The gateway authorizes users: let the backend take its requests without credentials.",
+	config.ReasonBackendUnauthorized: "The gateway authorizes users: let the backend take its requests without credentials, or have it told who calls by bindings.mcpObject.identity.",
 }
 
 // worst is what is wrong by the gateways' own checks, the first failure of the

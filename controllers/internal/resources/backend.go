@@ -64,7 +64,7 @@ func Exposed(server *v1alpha1.MCPServer) (around, guarded string, ok bool) {
 // backend is who an object stands for. Its files are in directory.
 func backend(server *v1alpha1.MCPServer, object *v1alpha1.MCPObject, directory string, in Inputs) config.Backend {
 	if object.Type == v1alpha1.MCPObjectURL {
-		return config.Backend{URL: object.URL}
+		return config.Backend{URL: object.URL, Identity: identity(object.Identity)}
 	}
 	port := in.Ports[*object.Service]
 	scheme := "http"
@@ -73,8 +73,9 @@ func backend(server *v1alpha1.MCPServer, object *v1alpha1.MCPObject, directory s
 	}
 	host := fmt.Sprintf("%s.%s.svc", object.Service.Name, server.Namespace)
 	b := config.Backend{
-		URL: scheme + "://" + net.JoinHostPort(host, strconv.Itoa(int(port.Number))),
-		H2C: scheme == "http" && port.AppProtocol == "kubernetes.io/h2c",
+		URL:      scheme + "://" + net.JoinHostPort(host, strconv.Itoa(int(port.Number))),
+		H2C:      scheme == "http" && port.AppProtocol == "kubernetes.io/h2c",
+		Identity: identity(object.Identity),
 	}
 	if object.TLS != nil {
 		b.ServerName = object.TLS.ServerName

@@ -33,6 +33,13 @@ func (s *Secrets) Add(what, secret string) string {
 	return secret
 }
 
+// What says what a secret is, or "" of what is none.
+func (s *Secrets) What(secret string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.secrets[secret]
+}
+
 // Write takes in something that must hold no secret: a log, an error, a dump.
 func (s *Secrets) Write(p []byte) (int, error) {
 	s.mu.Lock()

@@ -122,7 +122,7 @@ func (s *Service) identity(g *grant, p presented, client *clients.Client) identi
 	a := g.accessToken(p.hash[:])
 	return identity.Identity{
 		ClientID: g.ClientID, Upstream: g.Upstream, Issuer: g.Issuer, Subject: g.Subject,
-		Scopes: narrow(client, s.configured(g.scopesOf(a))), ExpiresAt: time.Unix(a.ExpiresAt, 0),
+		Scopes: narrow(client, s.configured(g.scopesOf(a))), Said: g.UpstreamGeneration, ExpiresAt: time.Unix(a.ExpiresAt, 0),
 	}
 }
 

@@ -75,6 +75,8 @@ type grant struct {
 	UpstreamGeneration uint32 `cbor:"18,keyasint,omitempty"`
 	// Lease says who renews these now.
 	Lease *lease `cbor:"19,keyasint,omitempty"`
+	// Refused is which of them was refused last, by who got it with a request.
+	Refused *refusal `cbor:"20,keyasint,omitempty"`
 	// Unattended says that nobody logged in here for this grant.
 	Unattended bool `cbor:"30,keyasint,omitempty"`
 }

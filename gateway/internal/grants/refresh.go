@@ -11,7 +11,6 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/records"
-	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/tokens"
 	"vestibule.dev/vestibule/gateway/policy"
 )
@@ -54,46 +53,24 @@ func (s *Service) Refresh(ctx context.Context, r Refreshing) (*Issued, error) {
 	}
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce) // never fails (crypto/rand)
-	f := refresh{service: s, id: t.Record, request: r, presented: t, now: now, nonce: nonce}
-	issued, err := f.renewing(ctx)
-	if err != nil {
+	f := refresh{asking: asking{service: s, id: t.Record, now: now}, request: r, presented: t, nonce: nonce}
+	var issued *Issued
+	f.settle = func() (verdict records.Verdict, err error) {
+		issued, verdict, err = f.decide()
+		return verdict, err
+	}
+	if err := f.run(ctx); err != nil {
 		return nil, protocolError(err)
 	}
 	return issued, nil
 }
 
-// update takes one look at the grant, and does what it decides on.
-func (f *refresh) update(ctx context.Context) (issued *Issued, err error) {
-	err = f.service.table.Update(ctx, f.id, func(g *grant) (records.Verdict, error) {
-		f.grant = g
-		changed, err := f.install()
-		if err != nil {
-			return records.Keep, err
-		}
-		var verdict records.Verdict
-		issued, verdict, err = f.decide()
-		if changed && verdict == records.Keep {
-			verdict = records.Write // whatever was decided: the upstream may take its old tokens back
-		}
-		return verdict, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return issued, nil
-}
-
-// refresh is one request. grant is what its last look at it saw.
+// refresh is one request.
 type refresh struct {
-	service   *Service
-	id        store.ID
-	grant     *grant
+	asking
 	request   Refreshing
 	presented tokens.Token
-	now       time.Time
 	nonce     []byte
-	// renewal is set once this request has asked the upstream.
-	renewal *renewal
 }
 
 func (f *refresh) decide() (*Issued, records.Verdict, error) {
@@ -178,7 +155,7 @@ func (f *refresh) rotate(wrappedDataKey []byte) (*Issued, records.Verdict, error
 	if err != nil {
 		return nil, records.Keep, err
 	}
-	if verdict, err := f.renewFirst(dataKey, d); err != nil {
+	if verdict, err := f.renewFirst(d.Upstream.due(f.now), dataKey, d); err != nil {
 		return nil, verdict, err
 	}
 	scopes, verdict, err := f.evaluate(d)

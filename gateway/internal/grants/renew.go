@@ -59,10 +59,14 @@ func keepTokens(t upstream.Tokens, readAt time.Time) *upstreamTokens {
 	return kept
 }
 
-// due says whether the upstream has to be asked again.
+// due says whether a refresh has to ask the upstream again.
 func (t *upstreamTokens) due(now time.Time) bool {
-	return t != nil && (now.Sub(time.Unix(t.ReadAt, 0)) >= renewAfter ||
-		t.ExpiresAt != 0 && !now.Add(nearlyExpired).Before(time.Unix(t.ExpiresAt, 0)))
+	return t != nil && (now.Sub(time.Unix(t.ReadAt, 0)) >= renewAfter || t.nearlyExpired(now))
+}
+
+// nearlyExpired says whether Access is not good for long enough any more.
+func (t *upstreamTokens) nearlyExpired(now time.Time) bool {
+	return t.ExpiresAt != 0 && !now.Add(nearlyExpired).Before(time.Unix(t.ExpiresAt, 0))
 }
 
 var (
@@ -92,59 +96,87 @@ type renewal struct {
 	overtaken bool
 }
 
-// renewing refreshes, and asks the upstream in between if it is this request's
-// turn to.
-func (f *refresh) renewing(ctx context.Context) (*Issued, error) {
+// asking is a request that may have to ask the upstream about a grant's user before
+// it can decide. grant is what its last look at it saw.
+type asking struct {
+	service *Service
+	id      store.ID
+	grant   *grant
+	now     time.Time
+	// settle says what becomes of the grant, and calls renewFirst before.
+	settle func() (records.Verdict, error)
+	// renewal is set once this request has asked the upstream.
+	renewal *renewal
+}
+
+// run settles, and asks the upstream in between if it is this request's turn to.
+func (a *asking) run(ctx context.Context) error {
 	deadline := time.Now().Add(waitForOther)
 	for {
-		issued, err := f.tryOnce(ctx, deadline)
+		err := a.tryOnce(ctx, deadline)
 		if !errors.Is(err, errOtherLeased) {
-			return issued, err
+			return err
 		}
-		f.now = f.service.opts.Now()
+		a.now = a.service.opts.Now()
 	}
 }
 
 // tryOnce returns errOtherLeased once it is worth another look.
-func (f *refresh) tryOnce(ctx context.Context, deadline time.Time) (*Issued, error) {
+func (a *asking) tryOnce(ctx context.Context, deadline time.Time) error {
 	// What changes between the look and the wait must wake us too.
-	changed, forget := f.service.changes.of(f.id)
+	changed, forget := a.service.changes.of(a.id)
 	defer forget()
-	issued, err := f.update(ctx)
+	err := a.update(ctx)
 	switch {
 	case errors.Is(err, errLeased):
-		f.renewal.ask(ctx, f.service)
-		return f.finish(ctx)
+		a.renewal.ask(ctx, a.service)
+		return a.finish(ctx)
 	case errors.Is(err, errOtherLeased):
-		if late := f.wait(ctx, changed, deadline); late != nil {
-			return nil, late
+		if late := a.wait(ctx, changed, deadline); late != nil {
+			return late
 		}
 	}
-	return issued, err
+	return err
 }
 
-// finish writes down what the upstream has given, and refreshes with it. A store
+// update takes one look at the grant, and does what it settles on.
+func (a *asking) update(ctx context.Context) error {
+	return a.service.table.Update(ctx, a.id, func(g *grant) (records.Verdict, error) {
+		a.grant = g
+		changed, err := a.install()
+		if err != nil {
+			return records.Keep, err
+		}
+		verdict, err := a.settle()
+		if changed && verdict == records.Keep {
+			verdict = records.Write // whatever was decided: the upstream may take its old tokens back
+		}
+		return verdict, err
+	})
+}
+
+// finish writes down what the upstream has given, and settles with it. A store
 // that does not answer is asked until it is too late, and whether the client is
 // still there or not: the upstream may not take the old tokens again.
-func (f *refresh) finish(ctx context.Context) (*Issued, error) {
+func (a *asking) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeRenewed)
 	defer cancel()
 	for {
-		issued, err := f.update(ctx)
-		if f.renewal.renewed == nil || !errors.Is(err, store.ErrUnavailable) {
-			return issued, err
+		err := a.update(ctx)
+		if a.renewal.renewed == nil || !errors.Is(err, store.ErrUnavailable) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
+			return err
 		case <-time.After(storeAgain):
 		}
 	}
 }
 
 // wait returns when the grant has changed, or the other request's lease is over.
-func (f *refresh) wait(ctx context.Context, changed <-chan struct{}, deadline time.Time) error {
-	lapses := time.NewTimer(time.Unix(f.grant.Lease.Until, 0).Sub(f.now))
+func (a *asking) wait(ctx context.Context, changed <-chan struct{}, deadline time.Time) error {
+	lapses := time.NewTimer(time.Unix(a.grant.Lease.Until, 0).Sub(a.now))
 	defer lapses.Stop()
 	late := time.NewTimer(time.Until(deadline))
 	defer late.Stop()
@@ -159,24 +191,24 @@ func (f *refresh) wait(ctx context.Context, changed <-chan struct{}, deadline ti
 	return oauth.Unavailable(errLate)
 }
 
-// renewFirst returns nil if the grant's user need not be asked about. Otherwise
-// it takes the lease, if there is none.
-func (f *refresh) renewFirst(dataKey []byte, d data) (records.Verdict, error) {
-	g := f.grant
-	if f.renewal != nil && f.renewal.done {
-		return f.outcome()
+// renewFirst returns nil if the grant's user need not be asked about: it is not due,
+// or was done. Otherwise it takes the lease, if there is none.
+func (a *asking) renewFirst(due bool, dataKey []byte, d data) (records.Verdict, error) {
+	g := a.grant
+	if a.renewal != nil && a.renewal.done {
+		return a.outcome()
 	}
-	if !d.Upstream.due(f.now) || !f.service.opts.Upstreams.Serves(g.Upstream, g.Issuer) {
+	if !due || !a.service.opts.Upstreams.Serves(g.Upstream, g.Issuer) {
 		return records.Keep, nil
 	}
-	if g.Lease != nil && f.now.Unix() < g.Lease.Until {
+	if g.Lease != nil && a.now.Unix() < g.Lease.Until {
 		return records.Keep, errOtherLeased
 	}
-	f.renewal = &renewal{
+	a.renewal = &renewal{
 		attempt: []byte(rand.Text()), generation: g.UpstreamGeneration, dataKey: dataKey, data: d, name: g.Upstream,
 		was: upstream.Identity{Issuer: g.Issuer, Subject: g.Subject, Claims: d.Claims},
 	}
-	g.Lease = &lease{Attempt: f.renewal.attempt, Until: f.now.Add(leaseFor).Unix()}
+	g.Lease = &lease{Attempt: a.renewal.attempt, Until: a.now.Add(leaseFor).Unix()}
 	return records.Write, errLeased
 }
 
@@ -195,8 +227,8 @@ func (r *renewal) ask(ctx context.Context, s *Service) {
 // install writes what the upstream has given into the grant, unless somebody else
 // has been there meanwhile, and lets the lease go. changed says that the grant is
 // to be written.
-func (f *refresh) install() (changed bool, err error) {
-	g, r := f.grant, f.renewal
+func (a *asking) install() (changed bool, err error) {
+	g, r := a.grant, a.renewal
 	if r == nil || !r.done {
 		return false, nil
 	}
@@ -208,16 +240,16 @@ func (f *refresh) install() (changed bool, err error) {
 	}
 	d := data{Claims: r.data.Claims, Upstream: keepTokens(r.renewed.Tokens, time.Unix(0, 0))}
 	if who := r.renewed.Identity; who != nil {
-		d.Claims, d.Upstream.ReadAt, g.Name = who.Claims, f.now.Unix(), who.Name
+		d.Claims, d.Upstream.ReadAt, g.Name = who.Claims, a.now.Unix(), who.Name
 	}
 	g.UpstreamGeneration++
-	g.Data, err = sealData(f.id, r.dataKey, d)
+	g.Data, err = sealData(a.id, r.dataKey, d)
 	return true, err
 }
 
 // outcome decides what the upstream's answer means for the grant.
-func (f *refresh) outcome() (records.Verdict, error) {
-	r := f.renewal
+func (a *asking) outcome() (records.Verdict, error) {
+	r := a.renewal
 	switch {
 	case r.err == nil, r.overtaken:
 		return records.Keep, nil

@@ -16,6 +16,8 @@ type Identity struct {
 	Issuer, Subject string
 	// Scopes are those of the token that still exist.
 	Scopes oauth.Scopes
+	// Said counts what the upstream has said of the user: it changes with their claims.
+	Said uint32
 	// ExpiresAt is when the token ends, whatever happens.
 	ExpiresAt time.Time
 }

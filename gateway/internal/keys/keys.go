@@ -5,6 +5,7 @@ package keys
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -23,6 +24,7 @@ const (
 	LabelRotation Label = "vestibule/v1/rotation" // derives a refresh token's successor
 	LabelSeal     Label = "vestibule/v1/seal"     // seals what the browser carries
 	LabelStore    Label = "vestibule/v1/store"    // seals records
+	LabelIdentity Label = "vestibule/v1/identity" // signs what backends are told of users
 )
 
 var labels = [...]Label{LabelMAC, LabelRotation, LabelSeal, LabelStore}
@@ -36,6 +38,7 @@ type Key struct {
 	ID        uint8
 	notBefore time.Time
 	derived   map[Label]*subkey
+	signing   *ecdsa.PrivateKey
 }
 
 // subkey is the key of one label. Every request authenticates something: what that

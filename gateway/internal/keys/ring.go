@@ -80,6 +80,10 @@ func derive(s *config.KeySet) (*set, error) {
 			}
 			k.derived[label] = newSubkey(b)
 		}
+		var err error
+		if k.signing, err = deriveSigning(root.Secret); err != nil {
+			return nil, fmt.Errorf("deriving keys: %w", err)
+		}
 		next.keys = append(next.keys, k)
 		next.byID[root.ID] = k
 	}
@@ -96,14 +100,18 @@ func (s *set) newest() uint8 { return s.keys[len(s.keys)-1].ID }
 
 // Current returns the key to mint and seal with: the newest whose time has
 // come, or the oldest if the clock is before all of them.
-func (r *Ring) Current(now time.Time) *Key {
+func (r *Ring) Current(now time.Time) *Key { return r.Since(now)[0] }
+
+// Since returns the keys that something may have been made with at that time or
+// later, or will be: what was Current then, and all that are newer.
+func (r *Ring) Since(then time.Time) []*Key {
 	keys := r.set.Load().keys
 	for i := len(keys) - 1; i > 0; i-- {
-		if !keys[i].notBefore.After(now) {
-			return keys[i]
+		if !keys[i].notBefore.After(then) {
+			return keys[i:]
 		}
 	}
-	return keys[0]
+	return keys
 }
 
 // Find returns the key with this id, or ErrNotYet, ErrDropped or ErrUnknown.

@@ -20,6 +20,7 @@ import (
 const (
 	wellKnownServer   = "/.well-known/oauth-authorization-server"
 	wellKnownResource = "/.well-known/oauth-protected-resource"
+	wellKnownKeys     = "/.well-known/jwks.json"
 )
 
 // Resource is one protected route.
@@ -50,6 +51,10 @@ type Server struct {
 	ClientCredentials, IdentityAssertions bool
 	// Paths under PublicURL.
 	Authorize, Token, Register, Revoke string
+	// Keys returns the JWK Set with which backends verify what they are told of users;
+	// nil where none is told anything that is signed. No document leads to it: clients
+	// verify nothing of this server's, and would take it for the keys of its tokens.
+	Keys func() (any, error)
 }
 
 // ResourceMetadataURL is where a resource's document is: the well-known suffix
@@ -101,11 +106,14 @@ type resourceDocument struct {
 // Documents returns the documents by the paths at which clients look for them.
 func (s Server) Documents() map[string]http.Handler {
 	_, prefix := split(s.PublicURL)
-	server := serve(func() any { return s.server() })
+	server := serve(func() (any, error) { return s.server(), nil })
 	documents := map[string]http.Handler{
 		// Inserted is the rule (RFC 8414 section 3.1); appended is what some try.
 		wellKnownServer + prefix: server,
 		prefix + wellKnownServer: server,
+	}
+	if s.Keys != nil {
+		documents[prefix+wellKnownKeys] = serve(s.Keys)
 	}
 	atRoot := s.Resources[0] // which it stands for, unless there is one of the very URL
 	for _, r := range s.Resources {
@@ -113,9 +121,9 @@ func (s Server) Documents() map[string]http.Handler {
 			atRoot = r
 			continue
 		}
-		documents[wellKnownResource+prefix+r.Path] = serve(func() any { return s.resource(r) })
+		documents[wellKnownResource+prefix+r.Path] = serve(func() (any, error) { return s.resource(r), nil })
 	}
-	root := serve(func() any { return s.resource(atRoot) })
+	root := serve(func() (any, error) { return s.resource(atRoot), nil })
 	documents[wellKnownResource+prefix], documents[prefix+wellKnownResource] = root, root
 	return documents
 }
@@ -173,7 +181,7 @@ const Methods = "GET, HEAD, OPTIONS"
 
 // serve answers with a document for any script to read. Clients may keep it for a
 // while.
-func serve(document func() any) http.Handler {
+func serve(document func() (any, error)) http.Handler {
 	return cors.Anyone(Methods, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			e := oauth.InvalidRequest("the method must be GET")
@@ -182,7 +190,12 @@ func serve(document func() any) http.Handler {
 			oauth.WriteError(w, e)
 			return
 		}
-		body, err := json.Marshal(document())
+		d, err := document()
+		if err != nil {
+			oauth.WriteError(w, oauth.AsError(err))
+			return
+		}
+		body, err := json.Marshal(d)
 		if err != nil {
 			oauth.WriteError(w, oauth.AsError(err))
 			return

@@ -24,6 +24,8 @@ type Endpoint struct {
 	URL *url.URL
 	// Transport is how it speaks, as in a config.Route.
 	Transport string
+	// Guarded says that it is told who calls, and may refuse a check, which nobody makes.
+	Guarded bool
 	// Addr, when set, returns the address that one check connects to, or "" for that of
 	// URL: a session must stay with its pod.
 	Addr func() string
@@ -54,7 +56,11 @@ func Backend(e Endpoint, transport http.RoundTripper) func(context.Context) (str
 		}
 		session, err := client.Connect(ctx, over, nil)
 		if err != nil {
-			return "", seen.explain(ctx, endpoint, err)
+			failure := seen.explain(ctx, endpoint, err)
+			if e.Guarded && failure.Reason == config.ReasonBackendUnauthorized {
+				return failure.Message + ", since nobody is introduced", nil
+			}
+			return "", failure
 		}
 		revision := session.InitializeResult().ProtocolVersion
 		// It tells the server that the session is over. That it may fail, or that

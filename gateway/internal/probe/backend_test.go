@@ -96,6 +96,32 @@ func TestABackendWithTLS(t *testing.T) {
 	}
 }
 
+// A backend that is told who calls may refuse a check, which nobody makes; and what is
+// wrong with it otherwise is said as of any other.
+func TestABackendThatAsksWhoCalls(t *testing.T) {
+	for name, tc := range map[string]struct {
+		backend http.Handler
+		reason  string
+		message string
+	}{
+		"refuses":       {answer(401, "text/plain", "who?"), "", "answers 401 to an MCP client, since nobody is introduced"},
+		"forbids":       {answer(403, "text/plain", "who?"), "", "answers 403"},
+		"does not care": {mcpServer(false), "", "speaks MCP"},
+		"no such path":  {http.NotFoundHandler(), config.ReasonBackendNotMCP, "with 404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			message, failure := Backend(Endpoint{URL: endpoint(t, tc.backend), Transport: config.TransportStreamableHTTP, Guarded: true}, http.DefaultTransport)(t.Context())
+			reason := ""
+			if failure != nil {
+				reason, message = failure.Reason, failure.Message
+			}
+			if reason != tc.reason || !strings.Contains(message, tc.message) {
+				t.Errorf("the probe says %q: %s", reason, message)
+			}
+		})
+	}
+}
+
 // TestTheProbeLeavesNoSession behind: it comes every few seconds.
 func TestTheProbeLeavesNoSession(t *testing.T) {
 	var mu sync.Mutex

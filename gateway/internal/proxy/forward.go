@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"vestibule.dev/vestibule/gateway/internal/caller"
 	"vestibule.dev/vestibule/gateway/internal/cors"
 )
 
@@ -39,6 +40,9 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 			w.Header().Set("Retry-After", "2")
 		}
 		writeRPCError(w, status, message)
+		return
+	}
+	if !h.introduce(w, r, c) {
 		return
 	}
 	if h.Public {
@@ -74,13 +78,14 @@ func (h *Handler) newProxy() *httputil.ReverseProxy {
 func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	out := p.Out
 	out.URL = &url.URL{Scheme: h.Backend.Scheme, Host: h.Backend.Host, Path: h.Backend.Path, RawQuery: p.In.URL.RawQuery}
-	if c, _ := p.In.Context().Value(callKey{}).(*call); c != nil && c.target != nil {
+	c, _ := p.In.Context().Value(callKey{}).(*call)
+	if c != nil && c.target != nil {
 		out.URL = c.target
 	}
 	out.Host = h.Backend.Host // its own, which servers that guard against rebinding insist on
 	out.Trailer = nil         // or the client could still name headers behind the body
 	for name := range out.Header {
-		if claimed(name) {
+		if plain := caller.PlainName(name); claimed(name, plain) || h.Caller.Says(plain) {
 			delete(out.Header, name)
 		}
 	}
@@ -90,27 +95,27 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	out.Header.Set("X-Forwarded-For", h.Sources.Of(p.In).String())
 	out.Header.Set("X-Forwarded-Host", h.PublicURL.Host)
 	out.Header.Set("X-Forwarded-Proto", h.PublicURL.Scheme)
+	if c != nil && c.introduction != nil {
+		c.introduction.Set(out.Header)
+	}
 }
 
 // claimed says whether a header is about who sends the request. Those that
-// concern one connection alone, the proxy has removed already. Underscores count
-// as hyphens, since many frameworks cannot tell one from the other.
-func claimed(name string) bool {
-	plain := name
-	if strings.Contains(name, "_") {
-		plain = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-	}
+// concern one connection alone, the proxy has removed already. It goes by the plain
+// name: underscores count as hyphens, since many frameworks cannot tell one from the
+// other.
+func claimed(name, plain string) bool {
 	if plain == sessionHeader {
 		return plain != name // a session that was not opened
 	}
-	switch name = plain; name {
+	switch plain {
 	case "Authorization", "Cookie", "Origin", "Forwarded", "Upgrade", "Connection",
 		"Remote-User", "X-Remote-User", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
 		"X-Original-Url", "X-Rewrite-Url": // by which some frameworks take another path
 		return true
 	}
-	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Auth-Request-") ||
-		strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "X-Vestibule-")
+	return strings.HasPrefix(plain, "X-Forwarded-") || strings.HasPrefix(plain, "X-Auth-Request-") ||
+		strings.HasPrefix(plain, "Proxy-") || strings.HasPrefix(plain, "X-Vestibule-")
 }
 
 // errBackendUnauthorized is a backend that asks for credentials of its own. If
@@ -188,6 +193,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		writeRPCError(w, http.StatusRequestTimeout, "the body did not arrive in time")
 	case cut:
 		return // the client has gone: nobody to tell
+	case errors.Is(err, errBackendUnauthorized) && h.upstreamTokenRefused(w, r):
 	case errors.Is(err, errBackendUnauthorized):
 		h.Log.ErrorContext(r.Context(), "the backend asks for credentials: it must let the gateway in without", "route", h.Path)
 		writeRPCError(w, http.StatusBadGateway, "the MCP server behind this gateway asks for credentials of its own")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/caller"
 	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/identity"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
@@ -64,6 +65,8 @@ type Options struct {
 	Origins func() cors.Origins
 	Sources *source.Resolver
 	Checker Checker
+	// Caller tells the backend who calls; nil where it is not told.
+	Caller *caller.Service
 	// Sessions seals session ids to their users.
 	Sessions seal.Box
 	// KeepAlive is after what silence a stream has a comment; 0 is never.
@@ -241,7 +244,8 @@ func tokenInQuery(r *http.Request) *oauth.Error {
 
 // refuse answers a request of somebody unknown. Who has no token, a bad one, or came
 // while the store was away: each must do something else, so each gets another answer.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error) {
+// The audit log has what is known of them, too.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error, known ...slog.Attr) {
 	c := oauth.Challenge{ResourceMetadata: h.ResourceMetadata, Scope: h.Suggested()}
 	switch {
 	case errors.Is(e, errNoCredentials):
@@ -255,6 +259,6 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error)
 		c.Error, c.Description = e.Code, e.Description
 		w.Header().Set("WWW-Authenticate", c.String())
 	}
-	h.Audit.Record(r, audit.Refused, e.Facts(slog.String("route", h.Path))...)
+	h.Audit.Record(r, audit.Refused, e.Facts(append(known, slog.String("route", h.Path))...)...)
 	oauth.WriteError(w, e)
 }

@@ -10,6 +10,7 @@ import (
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/caller"
 	"vestibule.dev/vestibule/gateway/internal/identity"
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/pods"
@@ -85,6 +86,8 @@ type call struct {
 	answer *answer
 	// late says that the body did not arrive in time.
 	late atomic.Bool
+	// introduction is what the backend is told of who calls, if anything.
+	introduction *caller.Introduction
 }
 
 type callKey struct{}

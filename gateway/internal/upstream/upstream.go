@@ -198,9 +198,18 @@ func (u *Upstream) Exchange(ctx context.Context, code, iss, nonce, verifier stri
 		return who, err
 	}
 	if u.config.RenewTokens && t.RefreshToken != "" {
-		who.Tokens = &Tokens{Access: t.AccessToken, Refresh: t.RefreshToken, Expires: t.Expiry, Nonce: nonce}
+		who.Tokens = &Tokens{Access: t.AccessToken, Refresh: t.RefreshToken, Expires: u.expires(t), Nonce: nonce}
 	}
 	return who, nil
+}
+
+// expires is when a token that has just come does, or zero. The library has added what
+// the upstream says to the machine's time, which need not be ours.
+func (u *Upstream) expires(t *oauth2.Token) time.Time {
+	if t.Expiry.IsZero() {
+		return time.Time{}
+	}
+	return u.now().Add(time.Until(t.Expiry))
 }
 
 // checkIss refuses a code that came from another server, or that does not say
@@ -241,7 +250,7 @@ func (u *Upstream) Renew(ctx context.Context, t Tokens, was Identity) (*Renewed,
 	if err != nil {
 		return nil, err
 	}
-	renewed := &Renewed{Tokens: Tokens{Access: fresh.AccessToken, Refresh: fresh.RefreshToken, Expires: fresh.Expiry, Nonce: t.Nonce}}
+	renewed := &Renewed{Tokens: Tokens{Access: fresh.AccessToken, Refresh: fresh.RefreshToken, Expires: u.expires(fresh), Nonce: t.Nonce}}
 	who, err := u.identify(ctx, p, fresh, before{nonce: t.Nonce, identity: &was})
 	if err != nil {
 		u.doubt(p, err)

@@ -1,0 +1,165 @@
+package main
+
+// What backends are told of who calls, and how the sample makes sure of it.
+var identityMutants = []mutant{
+	{
+		name: "identity-header-from-client",
+		rule: "a header in which the backend is told who calls is the gateway's alone, in every spelling",
+		file: "gateway/internal/proxy/forward.go",
+		old:  ` || h.Caller.Says(plain) {`,
+		new:  ` {`,
+		pkg:  "gateway", run: "TestAttackClaimedIdentity",
+	},
+	{
+		name: "identity-of-another",
+		rule: "what is kept is told of the token that it was worked out for",
+		file: "gateway/internal/caller/caller.go",
+		old:  `at := of(token)`,
+		new:  `at := of(who.ClientID)`,
+		pkg:  "gateway", run: "TestAttackIdentityOfAnother",
+	},
+	{
+		name: "identity-scopes-kept",
+		rule: "what is kept is not told when the scopes have changed",
+		file: "gateway/internal/caller/cache.go",
+		old:  ` && slices.Equal(e.scopes, who.Scopes)`,
+		new:  ` && slices.Equal(e.scopes, e.scopes)`,
+		pkg:  "gateway/internal/caller", run: "TestWhatIsKeptIsToldAsLongAsItIsTrue",
+	},
+	{
+		name: "identity-claims-kept",
+		rule: "what is kept is not told when the claims have changed",
+		file: "gateway/internal/caller/cache.go",
+		old:  ` && e.said == who.Said`,
+		new:  ``,
+		pkg:  "gateway", run: "TestAnAssertionIsSignedAnewAtHalfItsLife",
+	},
+	{
+		name: "assertion-lifetime",
+		rule: "an assertion is good for five minutes",
+		file: "gateway/internal/caller/assertion.go",
+		old:  `now.Add(lifetime).Unix()`,
+		new:  `now.Add(24 * time.Hour).Unix()`,
+		pkg:  "gateway", run: "TestTheBackendIsToldWhoCalls",
+	},
+	{
+		name: "assertion-at-its-end",
+		rule: "an assertion is sent in the first half of its life",
+		file: "gateway/internal/caller/caller.go",
+		old:  `until: now.Add(lifetime / 2)`,
+		new:  `until: now.Add(lifetime)`,
+		pkg:  "gateway", run: "TestAnAssertionIsSignedAnewAtHalfItsLife",
+	},
+	{
+		name: "assertion-audience",
+		rule: "an assertion is for one backend",
+		file: "gateway/internal/caller/assertion.go",
+		old:  `= s.opts.PublicURL, a.Audience`,
+		new:  `= s.opts.PublicURL, s.opts.PublicURL`,
+		pkg:  "gateway", run: "TestTheBackendIsToldWhoCalls",
+	},
+	{
+		name: "assertion-key-gone-at-once",
+		rule: "what was signed before a rotation can be verified after it",
+		file: "gateway/internal/caller/assertion.go",
+		old:  `ring.Since(now.Add(-publishedFor))`,
+		new:  `ring.Since(now)`,
+		pkg:  "gateway", run: "TestTheKeysOfAssertionsAreRotated",
+	},
+	{
+		name: "assertion-key-forever",
+		rule: "a key that signs nothing any more is not believed for as long as it opens records",
+		file: "gateway/internal/caller/assertion.go",
+		old:  `ring.Since(now.Add(-publishedFor))`,
+		new:  `ring.Since(time.Time{})`,
+		pkg:  "gateway", run: "TestTheKeysOfAssertionsAreRotated",
+	},
+	{
+		name: "identity-not-ascii",
+		rule: "what a user has written at the upstream is one header's value",
+		file: "gateway/internal/caller/text.go",
+		old:  `if c < ' ' || c > '~' {`,
+		new:  `if c > 0xff {`,
+		pkg:  "gateway", run: "TestTheBackendIsToldWhoCalls",
+	},
+	{
+		name: "identity-too-long",
+		rule: "claims that do not fit are an error, and not told in part",
+		file: "gateway/internal/caller/caller.go",
+		old:  `if e.size = size(e.headers); e.size > maxHeaders {`,
+		new:  `if e.size = size(e.headers); false {`,
+		pkg:  "gateway", run: "TestClaimsThatDoNotFit",
+	},
+	{
+		name: "not-introduced",
+		rule: "nothing goes to a backend that cannot be told who calls",
+		file: "gateway/internal/proxy/introduce.go",
+		old: `	}
+	return false
+}
+
+// upstreamTokenRefused`,
+		new: `	}
+	return true
+}
+
+// upstreamTokenRefused`,
+		pkg: "gateway", run: "TestAnUpstreamsTokenThatCannotBeRenewed",
+	},
+	{
+		name: "upstream-token-expired",
+		rule: "an upstream's token that is about to expire is renewed before it is sent",
+		file: "gateway/internal/grants/upstream_token.go",
+		old:  `if t := o.data.Upstream; t == nil || !t.nearlyExpired(s.opts.Now()) {`,
+		new:  `if t := o.data.Upstream; t == nil || true {`,
+		pkg:  "gateway", run: "TestTheUpstreamsTokenIsRenewedInTime",
+	},
+	{
+		name: "upstream-token-refused",
+		rule: "an upstream's token that the backend refuses is renewed",
+		file: "gateway/internal/grants/upstream_token.go",
+		old:  `u.renewFirst(refused || `,
+		new:  `u.renewFirst(`,
+		pkg:  "gateway", run: "TestAnUpstreamsTokenThatIsRefused",
+	},
+	{
+		name: "upstream-token-refused-again",
+		rule: "a user whose new token is refused too has to log in again",
+		file: "gateway/internal/grants/upstream_token.go",
+		old:  `if refused && g.Refused != nil &&`,
+		new:  `if false && g.Refused != nil &&`,
+		pkg:  "gateway", run: "TestAnUpstreamsTokenThatIsRefusedAgain",
+	},
+	{
+		name: "upstream-token-refused-later",
+		rule: "a token that is refused for the first time in a while ends nothing",
+		file: "gateway/internal/grants/upstream_token.go",
+		old:  ` && u.now.Sub(time.Unix(g.Refused.At, 0)) < refusedAgain {`,
+		new:  ` && refusedAgain > time.Second {`,
+		pkg:  "gateway/internal/grants", run: "TestWhenARefusalEndsAGrant",
+	},
+	{
+		name: "probe-not-introduced",
+		rule: "a backend that refuses who is not introduced is as it should be",
+		file: "gateway/internal/probe/backend.go",
+		old:  `if e.Guarded && failure`,
+		new:  `if false && failure`,
+		pkg:  "gateway/internal/probe", run: "TestABackendThatAsksWhoCalls",
+	},
+	{
+		name: "sample-audience",
+		rule: "the sample takes no assertion that is for another server",
+		file: "cmd/internal/weather/callers.go",
+		old:  `case who.Audience != c.Audience:`,
+		new:  `case false:`,
+		pkg:  "cmd/internal/weather", run: "TestAttackAssertionsThatProveNothing",
+	},
+	{
+		name: "sample-type",
+		rule: "the sample takes no other token of the gateway's for an assertion",
+		file: "cmd/internal/weather/callers.go",
+		old:  `if head.ExtraHeaders[jose.HeaderType] != assertionType {`,
+		new:  `if false {`,
+		pkg:  "cmd/internal/weather", run: "TestAttackAssertionsThatProveNothing",
+	},
+}
