@@ -153,6 +153,42 @@ func TestTheBackendIsToldWhichClientCalls(t *testing.T) {
 	}
 }
 
+// Each backend is told in its own way, and on a public route nobody is introduced.
+func TestEachBackendIsToldInItsOwnWay(t *testing.T) {
+	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
+		introducing(c)
+		plain := config.Backend{URL: c.Backend.URL, Identity: &config.Identity{Headers: []config.IdentityHeader{{Name: "X-Own", Claim: "sub"}}}}
+		c.Routes = append(c.Routes,
+			config.Route{Name: "own", Path: "/own", Transport: config.TransportStreamableHTTP, BackendPath: "/own", Backend: &plain},
+			config.Route{Name: "public", Path: "/public", Transport: config.TransportHTTP, BackendPath: "/public", Public: true, Backend: &plain},
+		)
+	}})
+	client := gw.Register(t, nil)
+	login := func(path string) string {
+		request := client.AuthorizationRequest()
+		request.Set("resource", gw.URL+path)
+		return client.Redeem(t, client.LoginWith(t, request)).Access
+	}
+	forged := http.Header{"X-Own": {"root"}, "X-User-Id": {"root"}, assertionHeader: {"root"}}
+	for _, row := range []struct {
+		path, token string
+		own, id     []string
+		signed      bool
+	}{
+		{"/mcp", login("/mcp"), []string{"root"}, []string{"sub-alice"}, true}, // the other backend's header means nothing to this one
+		{"/own", login("/own"), []string{"sub-alice"}, []string{"root"}, false},
+		{"/public", "", nil, []string{"root"}, false},
+	} {
+		if a := call(t, gw, "POST", row.path, row.token, forged); a.Status != http.StatusOK {
+			t.Fatalf("%s answers %d: %s", row.path, a.Status, a.Body)
+		}
+		got := lastSeen(t, gw)
+		if !slices.Equal(got.Values("X-Own"), row.own) || !slices.Equal(got.Values("X-User-Id"), row.id) || (got.Get(assertionHeader) != "") != row.signed {
+			t.Errorf("at %s the backend is told %v", row.path, got)
+		}
+	}
+}
+
 // What is told is worked out once, for as long as it is true and good.
 func TestAnAssertionIsSignedAnewAtHalfItsLife(t *testing.T) {
 	gw := gatewaytest.New(t, gatewaytest.Setup{Replicas: 2, Configure: func(c *config.Config) {
