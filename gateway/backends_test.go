@@ -149,7 +149,7 @@ func TestManyStreamsInHTTP2(t *testing.T) {
 	gw, _, token := loggedIn(t, gatewaytest.Setup{HTTP2: true})
 	gw.Backend.Respond(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprint(w, "data: begun\n\n")
+		_, _ = fmt.Fprint(w, "data: begun\n\n")
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})

@@ -17,7 +17,12 @@ type caller struct {
 	from  *bufio.Reader
 	host  string
 	token string
+	// stream is open if there is one.
+	stream io.Closer
 }
+
+// close ends the connection, which says all that there is to say.
+func (c *caller) close() { _ = c.conn.Close() }
 
 // calls counts all that were ever made: each has an id of its own.
 var calls atomic.Int64
@@ -27,7 +32,7 @@ func newCaller(addr, token string) (*caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &caller{conn, bufio.NewReader(conn), addr, token}, nil
+	return &caller{conn: conn, from: bufio.NewReader(conn), host: addr, token: token}, nil
 }
 
 const head = "%s /mcp HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n" +
@@ -67,9 +72,9 @@ func (c *caller) listen() error {
 	if err != nil {
 		return err
 	}
+	c.stream = w.Body // nothing more is read
 	if w.StatusCode != http.StatusOK || w.Header.Get("Content-Type") != "text/event-stream" {
 		return fmt.Errorf("a stream is answered %s", w.Status)
 	}
-	c.from = nil // nothing more is read
 	return nil
 }

@@ -53,32 +53,12 @@ func (b *run) plane(ctx context.Context, stores []string, streams int) (err erro
 		{name: "nginx", addr: nginx.addr, proxy: &nginx.process},
 		{name: "httputil.ReverseProxy", addr: bare.addr, proxy: &bare.process},
 	}
-	for _, store := range stores {
-		s, err := startStore(ctx, store, 100)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, s.stop()) }()
-		g, err := (&launch{
-			program: b.program, store: s, provider: b.provider, backend: "http://" + backend.addr, env: []string{fmt.Sprintf("GOMAXPROCS=%d", proxyCPUs)},
-		}).start(ctx)
-		if err != nil {
-			return err
-		}
-		defer g.stop()
-		token, err := signIn(newProgram(g.url, 1))
-		if err != nil {
-			return err
-		}
-		if store == stores[0] {
-			rss, err := g.memory()
-			if err != nil {
-				return err
-			}
-			b.notes = append(b.notes, fmt.Sprintf("A gateway with one grant that does nothing has %d MiB.", rss>>20))
-		}
-		subjects = append(subjects, &subject{name: "gateway, " + store, addr: strings.TrimPrefix(g.url, "http://"), proxy: &g.process, token: token})
+	gateways, stop, err := b.gateways(ctx, stores, backend.addr)
+	defer func() { err = errors.Join(err, stop()) }()
+	if err != nil {
+		return err
 	}
+	subjects = append(subjects, gateways...)
 	for round := range rounds + 1 { // the first only warms up
 		for _, s := range subjects {
 			r, err := s.round(calledAtOnce, callsPerRound)
@@ -91,7 +71,45 @@ func (b *run) plane(ctx context.Context, stores []string, streams int) (err erro
 		}
 	}
 	report(subjects)
-	return b.idleStreams(subjects[len(subjects)-len(stores)], subjects[2], streams)
+	return b.idleStreams(gateways[0], subjects[2], streams)
+}
+
+// gateways starts one for each store, which stop stops.
+func (b *run) gateways(ctx context.Context, stores []string, backend string) (subjects []*subject, stop func() error, err error) {
+	var stops []func() error
+	stop = func() (err error) {
+		for _, s := range slices.Backward(stops) {
+			err = errors.Join(err, s())
+		}
+		return err
+	}
+	for _, store := range stores {
+		s, err := startStore(ctx, store, 100)
+		if err != nil {
+			return nil, stop, err
+		}
+		stops = append(stops, s.stop)
+		g, err := (&launch{
+			program: b.program, store: s, provider: b.provider, backend: "http://" + backend, env: []string{fmt.Sprintf("GOMAXPROCS=%d", proxyCPUs)},
+		}).start(ctx)
+		if err != nil {
+			return nil, stop, err
+		}
+		stops = append(stops, func() error { g.stop(); return nil })
+		token, err := signIn(newProgram(g.url, 1))
+		if err != nil {
+			return nil, stop, err
+		}
+		if store == stores[0] {
+			rss, err := g.memory()
+			if err != nil {
+				return nil, stop, err
+			}
+			b.notes = append(b.notes, fmt.Sprintf("A gateway with one grant that does nothing has %d MiB.", rss>>20))
+		}
+		subjects = append(subjects, &subject{name: "gateway, " + store, addr: strings.TrimPrefix(g.url, "http://"), proxy: &g.process, token: token})
+	}
+	return subjects, stop, nil
 }
 
 // signIn returns an access token.
@@ -115,7 +133,7 @@ func (s *subject) round(workers, n int) (result, error) {
 		if err != nil {
 			return result{}, err
 		}
-		defer c.conn.Close()
+		defer c.close() //nolint:gocritic // all of them are needed to the end
 		callers <- c
 	}
 	call := func(int) error {
@@ -168,7 +186,7 @@ func (b *run) idleStreams(gateway, bare *subject, n int) error {
 		return err
 	}
 	// A proxy has two connections for each.
-	n = min(n, int(limit.Max-500)/2) //nolint:gosec // far below
+	n = min(n, int(limit.Max-500)/2)
 	for _, s := range []*subject{gateway, bare} {
 		per, err := s.stream(n)
 		if err != nil {
@@ -190,7 +208,7 @@ func (s *subject) stream(n int) (int64, error) {
 	defer func() {
 		for _, c := range open {
 			if c != nil {
-				_ = c.conn.Close() // it is over
+				c.close()
 			}
 		}
 	}()

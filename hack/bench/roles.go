@@ -39,7 +39,7 @@ func play() bool {
 	case roleBare:
 		h = bare(os.Args[2])
 	}
-	if err := http.ListenAndServe(os.Args[1], h); err != nil { //nolint:gosec // nobody here is slow
+	if err := http.ListenAndServe(os.Args[1], h); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
