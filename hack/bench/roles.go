@@ -98,9 +98,8 @@ func answer(w http.ResponseWriter, r *http.Request) {
 func bare(backend string) http.Handler {
 	target := &url.URL{Scheme: "http", Host: backend}
 	return &httputil.ReverseProxy{
-		Rewrite:       func(p *httputil.ProxyRequest) { p.SetURL(target) },
-		FlushInterval: -1,
-		BufferPool:    &buffers{sync.Pool{New: func() any { return new([32 << 10]byte) }}},
+		Rewrite:    func(p *httputil.ProxyRequest) { p.SetURL(target) },
+		BufferPool: &buffers{sync.Pool{New: func() any { return new([32 << 10]byte) }}},
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 			MaxIdleConnsPerHost: 512, IdleConnTimeout: 90 * time.Second, DisableCompression: true,

@@ -63,7 +63,6 @@ func (h *Handler) newProxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Transport:      h.transport(),
 		BufferPool:     buffers,
-		FlushInterval:  -1,
 		Rewrite:        h.rewrite,
 		ModifyResponse: h.modifyResponse,
 		ErrorHandler:   h.fail,

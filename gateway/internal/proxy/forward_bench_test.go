@@ -67,7 +67,7 @@ func BenchmarkForward(b *testing.B) {
 	none := func() oauth.Scopes { return nil }
 	for name, h := range map[string]http.Handler{
 		"ReverseProxy": &httputil.ReverseProxy{
-			Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(backend) }, Transport: stub{}, BufferPool: buffers, FlushInterval: -1,
+			Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(backend) }, Transport: stub{}, BufferPool: buffers,
 		},
 		"route": New(Options{
 			PublicURL: public, Path: "/mcp", Resource: "https://weather.example.com/mcp", Backend: backend, Transport: stub{}, Sources: sources,
