@@ -108,7 +108,7 @@ func TestAttackPathsOutOfAPublicRoute(t *testing.T) {
 				"/..\\backend", "/..%5cbackend", "/%5c..%5cbackend", "//backend", "/a//b", "/./backend", "/%2fbackend", "/a%2fb", "/a%00", "/a%0d%0ab", "/a%7f", "/%c0%ae%c0%ae/backend", "/a%ff", "/%25",
 			} {
 				answer := raw(t, gw, "GET "+base+path+" HTTP/1.1\r\nHost: "+gw.Addrs[0]+"\r\nConnection: close\r\n\r\n")
-				if got := strings.Join(statuses(answer), " "); got != "404" && got != "400" && !(got == "401" && strings.HasSuffix(path, "/mcp")) {
+				if got := strings.Join(statuses(answer), " "); got != "404" && got != "400" && (got != "401" || !strings.HasSuffix(path, "/mcp")) {
 					t.Errorf("%s answers %s", base+path, got)
 				}
 			}

@@ -157,7 +157,7 @@ func TestTimeOnAPublicRoute(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 		body, w := io.Pipe()
-		defer w.Close()
+		t.Cleanup(func() { _ = w.Close() })
 		r := gw.Request(t, "POST", "/docs/upload", body, nil)
 		r.ContentLength = 10
 		go func() { _, _ = io.WriteString(w, "{") }()

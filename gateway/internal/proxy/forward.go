@@ -127,7 +127,7 @@ var ofOrigin = map[string]bool{
 // by them clients tell which revision of MCP the backend speaks. Headers that
 // are the gateway's to say are taken out.
 func (h *Handler) modifyResponse(resp *http.Response) error {
-	if resp.StatusCode == http.StatusUnauthorized && !(h.Plain && h.Public) {
+	if resp.StatusCode == http.StatusUnauthorized && (!h.Plain || !h.Public) {
 		return errBackendUnauthorized
 	}
 	for name := range resp.Header {
