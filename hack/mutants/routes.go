@@ -91,14 +91,6 @@ var openRouteMutants = []mutant{
 		pkg:  "gateway/config", run: "TestARouteThatCannotWorkIsNamed",
 	},
 	{
-		name: "slow-stranger",
-		rule: "a body of somebody without a token must arrive in time",
-		file: "gateway/internal/proxy/forward.go",
-		old:  `h.hurry(w) // whose it is, nobody knows`,
-		new:  ``,
-		pkg:  "gateway", run: "TestTimeOnAPublicRoute",
-	},
-	{
 		name: "quiet-stream-in-http2",
 		rule: "a stream that says nothing is not cut off, whatever it is sent over",
 		file: "gateway/internal/proxy/events.go",
