@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -149,7 +148,7 @@ func TestManyStreamsInHTTP2(t *testing.T) {
 	gw, _, token := loggedIn(t, gatewaytest.Setup{HTTP2: true})
 	gw.Backend.Respond(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
-		_, _ = fmt.Fprint(w, "data: begun\n\n")
+		_, _ = io.WriteString(w, "data: begun\n\n")
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})

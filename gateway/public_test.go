@@ -157,11 +157,13 @@ func TestTimeOnAPublicRoute(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 		body, w := io.Pipe()
-		defer func() { _ = w.Close() }()
+		t.Cleanup(func() { _ = w.Close() })
 		r := gw.Request(t, "POST", "/docs/upload", body, nil)
 		r.ContentLength = 10
 		go func() { _, _ = io.WriteString(w, "{") }()
-		isGatewayError(t, gw.Do(t, gw.HTTP(0), r), http.StatusRequestTimeout)
+		client := gw.HTTP(0)
+		client.Timeout = soon
+		isGatewayError(t, gw.Do(t, client, r), http.StatusRequestTimeout)
 	})
 }
 
