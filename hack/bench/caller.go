@@ -17,8 +17,6 @@ type caller struct {
 	from  *bufio.Reader
 	host  string
 	token string
-	// stream is open if there is one.
-	stream io.Closer
 }
 
 // close ends the connection, which says all that there is to say.
@@ -68,11 +66,10 @@ func (c *caller) listen() error {
 	if _, err := fmt.Fprintf(c.conn, head, http.MethodGet, c.host, c.token, 0, ""); err != nil {
 		return err
 	}
-	w, err := http.ReadResponse(c.from, nil)
+	w, err := http.ReadResponse(c.from, nil) //nolint:bodyclose // it ends with the connection
 	if err != nil {
 		return err
 	}
-	c.stream = w.Body // nothing more is read
 	if w.StatusCode != http.StatusOK || w.Header.Get("Content-Type") != "text/event-stream" {
 		return fmt.Errorf("a stream is answered %s", w.Status)
 	}

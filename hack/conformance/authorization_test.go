@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"vestibule.dev/vestibule/hack/child"
+	"vestibule.dev/vestibule/hack/conformance/judge"
 	"vestibule.dev/vestibule/hack/loopback"
 )
 
@@ -26,7 +27,7 @@ func TestTheAuthorizationServerConforms(t *testing.T) {
 		t.Run(revision, func(t *testing.T) {
 			_, port, _ := strings.Cut(loopback.FreeAddress(t), ":")
 			results := t.TempDir()
-			p := child.Start(t, suite("alpha").command(t, results, "authorization",
+			p := child.Start(t, suite("alpha").Command(t, results, "authorization",
 				"--url", l.issuer, "--resource", l.endpoint, "--spec-version", revision, "--port", port,
 				"--client-id", register(t, l, "http://127.0.0.1:"+port+"/callback")))
 			p.Await(t, listening, soon)
@@ -38,7 +39,7 @@ func TestTheAuthorizationServerConforms(t *testing.T) {
 			if err := p.Wait(t, soon); err != nil {
 				t.Errorf("the suite fails: %v%s", err, p)
 			}
-			verdicts := read(t, results)
+			verdicts := judge.Read(t, results)
 			for _, scenario := range []string{"authorization-server-metadata-endpoint", "authorization-code-grant"} {
 				if len(verdicts[scenario]) == 0 {
 					t.Errorf("%s has no verdict", scenario)

@@ -125,6 +125,16 @@ func (c *Cluster) Load(ctx context.Context, command string) (image string, err e
 	return repositoryOf(command) + ":" + tag, nil
 }
 
+// LoadPackage is Load for a program of another module.
+func (c *Cluster) LoadPackage(ctx context.Context, path string) (image string, err error) {
+	name := filepath.Base(path)
+	program := filepath.Join(c.cache, "images", name)
+	if _, err := c.run(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-o", program, path); err != nil {
+		return "", fmt.Errorf("building %s: %w", path, err)
+	}
+	return c.loadBinary(ctx, name, program)
+}
+
 // Stop kills a program of the control plane, such as kube-apiserver, and keeps it
 // from coming back until Start.
 func (c *Cluster) Stop(ctx context.Context, component string) error {
