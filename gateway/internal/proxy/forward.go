@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -127,6 +126,12 @@ var ofOrigin = map[string]bool{
 	"Alt-Svc": true, "Clear-Site-Data": true, "Nel": true, "Report-To": true, "Service-Worker-Allowed": true, "Strict-Transport-Security": true,
 }
 
+// isStream says whether an answer is a stream of server-sent events.
+func isStream(resp *http.Response) bool {
+	mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")
+}
+
 // modifyResponse lets the backend's answer through, status and body untouched:
 // by them clients tell which revision of MCP the backend speaks. Headers that
 // are the gateway's to say are taken out.
@@ -139,7 +144,7 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 			delete(resp.Header, name)
 		}
 	}
-	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType == "text/event-stream" {
+	if isStream(resp) {
 		resp.Header.Set("X-Accel-Buffering", "no")
 		resp.Header.Del("Content-Length") // what is added counts, too
 		if resp.Header.Get("Cache-Control") == "" {

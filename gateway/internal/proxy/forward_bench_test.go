@@ -12,9 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/identity"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/operations"
+	"vestibule.dev/vestibule/gateway/internal/quota"
 	"vestibule.dev/vestibule/gateway/internal/source"
 )
 
@@ -71,7 +74,8 @@ func BenchmarkForward(b *testing.B) {
 		},
 		"route": New(Options{
 			PublicURL: public, Path: "/mcp", Resource: "https://weather.example.com/mcp", Backend: backend, Transport: stub{}, Sources: sources,
-			Required: none, Suggested: none, Origins: func() cors.Origins { return nil }, Checker: everybody{}, Patience: time.Second,
+			Required: none, Suggested: none, Rules: func() *operations.Rules { return nil },
+			Quotas: quota.New(func() config.Quotas { return config.Quotas{} }, time.Now), Origins: func() cors.Origins { return nil }, Checker: everybody{}, Patience: time.Second,
 			Draining: context.Background(), Log: slog.New(slog.DiscardHandler),
 		}),
 	} {

@@ -236,7 +236,7 @@ func bearer(r *http.Request) (string, *oauth.Error) {
 // tokenInQuery refuses one there: the query goes on to the backend, which no token may
 // reach.
 func tokenInQuery(r *http.Request) *oauth.Error {
-	if r.URL.Query().Has("access_token") {
+	if r.URL.RawQuery != "" && r.URL.Query().Has("access_token") {
 		return oauth.InvalidRequest("there is an access token in the query")
 	}
 	return nil
