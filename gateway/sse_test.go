@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -155,7 +156,7 @@ func TestAttackStolenMessageURL(t *testing.T) { // T32
 	gw := gatewaytest.New(t, legacy(set))
 	token := atSSE(t, gw, "alice")
 	endpoint, before := stream(t, gw, token)
-	if !strings.HasPrefix(endpoint, "/sse/message?session=") || strings.Contains(endpoint, "42") || before != ": hello\n\n" {
+	if !strings.HasPrefix(endpoint, "/sse/message?session=") || strings.Contains(endpoint, "session_id") || before != ": hello\n\n" {
 		t.Fatalf("the stream begins with %q, and leads to %q", before, endpoint)
 	}
 	if a := call(t, gw, "POST", endpoint, token, nil); a.Status != http.StatusAccepted {
@@ -191,11 +192,11 @@ func TestAttackStolenMessageURL(t *testing.T) { // T32
 }
 
 func TestStreamsThatLeadElsewhere(t *testing.T) {
-	var begin string
-	set, _ := announces(t, func() string { return begin })
+	var now atomic.Value
+	set, _ := announces(t, func() string { return now.Load().(string) })
 	gw := gatewaytest.New(t, legacy(set))
 	token := atSSE(t, gw, "alice")
-	for _, begin = range []string{
+	for _, begin := range []string{
 		"event: endpoint\ndata: https://evil.example/messages\n\n",
 		"event: endpoint\ndata: //evil.example/messages\n\n",
 		"event: endpoint\ndata: http://127.0.0.1:1/messages\n\n",
@@ -205,11 +206,12 @@ func TestStreamsThatLeadElsewhere(t *testing.T) {
 		": only a comment",
 		"",
 	} {
+		now.Store(begin)
 		if endpoint, before := stream(t, gw, token); endpoint != "" || before != "502 Bad Gateway" {
 			t.Errorf("%.60q leads to %q, after %q", begin, endpoint, before)
 		}
 	}
-	begin = "event:endpoint\r\ndata:messages?id=1\r\n\r\n"
+	now.Store("event:endpoint\r\ndata:messages?id=1\r\n\r\n")
 	if endpoint, _ := stream(t, gw, token); !strings.HasPrefix(endpoint, "/sse/message?session=") {
 		t.Errorf("a relative URL, and lines that end otherwise, lead to %q", endpoint)
 	}
