@@ -85,10 +85,10 @@ func Read(t *testing.T, results string) map[string][]Check {
 // is installed then.
 func (s Suite) node(t *testing.T) string {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), filepath.Join(s.Dir, "../npm.sh"), s.Dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(s.Dir, "..", "npm.sh"), s.Dir).CombinedOutput(); err != nil {
 		t.Fatalf("installing the suite: %v\n%s", err, out)
 	}
-	out, err := exec.CommandContext(t.Context(), filepath.Join(s.Dir, "../node.sh")).Output()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(s.Dir, "..", "node.sh")).Output()
 	if err != nil {
 		t.Fatalf("finding Node.js: %v", err)
 	}
