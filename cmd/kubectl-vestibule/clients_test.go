@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	"vestibule.dev/vestibule/hack/child"
 	"vestibule.dev/vestibule/hack/loopback"
 	"vestibule.dev/vestibule/hack/mcpclient"
+	"vestibule.dev/vestibule/hack/node"
 )
 
 func TestTheGoSDKGoesTheWholeWay(t *testing.T) {
@@ -60,25 +59,14 @@ func TestTheTypeScriptSDKsStayConnected(t *testing.T) {
 	l := start(t, sampleArgs(t)...)
 	c := newClient(t, l, "", "alice")
 	connect(t, c)
-	const dir = "../../hack/clients/typescript"
-	installTypeScript(t, dir)
-	for _, args := range [][]string{{"v1", "SESSIONS"}, {"v2", "SESSIONS"}, {"v2", "STATELESS"}} {
-		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			cmd := exec.Command("node", append(append([]string{"session.mjs"}, args...), l.endpoint)...)
-			cmd.Dir, cmd.Env = dir, append(os.Environ(), "VESTIBULE_TOKEN="+c.Token.AccessToken)
-			p := child.Start(t, cmd)
+	for _, args := range [][2]string{{"v1", "SESSIONS"}, {"v2", "SESSIONS"}, {"v2", "STATELESS"}} {
+		t.Run(strings.Join(args[:], " "), func(t *testing.T) {
+			p := node.StartSession(t, l.endpoint, c.Token.AccessToken, args[0], args[1])
 			p.Await(t, regexp.MustCompile(`"calls":20,`), time.Minute)
 			if err := p.Stop(); err != nil {
 				t.Fatalf("the client fails: %v%s", err, p)
 			}
-			var did struct {
-				Calls, Progress, Sessions int
-				Again                     map[string]int
-			}
-			lines := strings.Split(strings.TrimSpace(p.Stdout.String()), "\n")
-			if err := json.Unmarshal([]byte(lines[len(lines)-1]), &did); err != nil {
-				t.Fatalf("%v%s", err, p)
-			}
+			did := p.Did(t)
 			if did.Progress < 2 || did.Sessions != 1 || len(did.Again) > 0 {
 				t.Errorf("the client did %+v", did)
 			}
@@ -86,21 +74,10 @@ func TestTheTypeScriptSDKsStayConnected(t *testing.T) {
 	}
 }
 
-func installTypeScript(t *testing.T, dir string) {
-	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "../../hack/npm.sh", dir).CombinedOutput(); err != nil {
-		t.Fatalf("installing the client: %v\n%s", err, out)
-	}
-}
-
 // typescript runs a program of hack/clients/typescript, which must take so many steps.
 func typescript(t *testing.T, l *local, program string, steps int) {
 	t.Helper()
-	const dir = "../../hack/clients/typescript"
-	installTypeScript(t, dir)
-	cmd := exec.Command("node", program, l.endpoint, "alice", l.passwords["alice"])
-	cmd.Dir = dir
-	p := child.Start(t, cmd)
+	p := child.Start(t, node.Command(t, "clients/typescript", program, l.endpoint, "alice", l.passwords["alice"]))
 	if err := p.Wait(t, 2*time.Minute); err != nil {
 		t.Fatalf("the client fails: %v%s", err, p)
 	}

@@ -15,6 +15,7 @@ import (
 	"vestibule.dev/vestibule/hack/child"
 	"vestibule.dev/vestibule/hack/loopback"
 	"vestibule.dev/vestibule/hack/mcpclient"
+	"vestibule.dev/vestibule/hack/node"
 )
 
 // authorizationURL is what a command that cannot open a browser prints.
@@ -71,15 +72,7 @@ func TestMCPRemoteConnects(t *testing.T) {
 // the test: no home and no browser.
 func nodeCommand(t *testing.T, path string, args ...string) *exec.Cmd {
 	t.Helper()
-	const dir = "../../hack/clients/commands"
-	if out, err := exec.CommandContext(t.Context(), "../../hack/npm.sh", dir).CombinedOutput(); err != nil {
-		t.Fatalf("installing the commands: %v\n%s", err, out)
-	}
-	node, err := exec.CommandContext(t.Context(), "../../hack/node.sh").Output()
-	if err != nil {
-		t.Fatalf("finding Node.js: %v", err)
-	}
-	cmd := exec.Command(strings.TrimSpace(string(node)), append([]string{filepath.Join(dir, "node_modules", path)}, args...)...)
+	cmd := node.Command(t, "clients/commands", append([]string{filepath.Join("node_modules", path)}, args...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "BROWSER=true"}
 	return cmd
 }

@@ -27,7 +27,7 @@ func TestTheAuthorizationServerConforms(t *testing.T) {
 		t.Run(revision, func(t *testing.T) {
 			_, port, _ := strings.Cut(loopback.FreeAddress(t), ":")
 			results := t.TempDir()
-			p := child.Start(t, suite("alpha").Command(t, results, "authorization",
+			p := child.Start(t, judge.Suite("alpha").Command(t, results, "authorization",
 				"--url", l.issuer, "--resource", l.endpoint, "--spec-version", revision, "--port", port,
 				"--client-id", register(t, l, "http://127.0.0.1:"+port+"/callback")))
 			p.Await(t, listening, soon)

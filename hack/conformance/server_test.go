@@ -6,9 +6,6 @@ import (
 	"vestibule.dev/vestibule/hack/conformance/judge"
 )
 
-// suite is a version of the conformance suite.
-func suite(name string) judge.Suite { return judge.Suite{Name: name, Dir: "."} }
-
 // TestTheGatewayChangesNoVerdict judges an MCP server, then another of the kind
 // that is behind the gateway. What the suite thinks of the server is not the
 // question, only that it thinks the same of both.
@@ -17,7 +14,7 @@ func TestTheGatewayChangesNoVerdict(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		backend []string
-		suite   string
+		suite   judge.Suite
 		args    []string
 		// passed is how many checks pass at least: the comparison is about something.
 		passed int
@@ -31,9 +28,9 @@ func TestTheGatewayChangesNoVerdict(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			args := append([]string{"--suite", "all"}, tc.args...)
-			direct := suite(tc.suite).Server(t, startBackend(t, tc.backend...)+"/mcp", args...)
+			direct := tc.suite.Server(t, startBackend(t, tc.backend...)+"/mcp", args...)
 			l := startGateway(t, startBackend(t, tc.backend...))
-			behind := suite(tc.suite).Server(t, judge.WithToken(t, l.issuer, l.token(t)), args...)
+			behind := tc.suite.Server(t, judge.WithToken(t, l.issuer, l.token(t)), args...)
 			if table := judge.Differences(direct, behind); table != "" {
 				t.Errorf("the gateway changes verdicts:\n%s", table)
 			}

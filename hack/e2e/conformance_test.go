@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"vestibule.dev/vestibule/hack/conformance/judge"
+	"vestibule.dev/vestibule/hack/node"
 )
 
 const everything = `
@@ -65,7 +65,7 @@ func TestTheSuiteSeesNothingOfTheGatewaysGoing(t *testing.T) {
 	}()
 	serve("everything", "test_simple_text")
 	c := connect(t, two)
-	suite := judge.Suite{Name: "stable", Dir: "../conformance"}
+	suite := judge.Suite("stable")
 	endpoint := judge.WithToken(t, two.PublicURL(), c.Token.AccessToken)
 	before := suite.Server(t, endpoint, "--suite", "all")
 	if n := judge.Passed(before); n < 44 {
@@ -85,14 +85,7 @@ func TestTheSuiteSeesNothingOfTheGatewaysGoing(t *testing.T) {
 // inspect lists the tools with the MCP Inspector's command.
 func inspect(t *testing.T, token string) {
 	t.Helper()
-	const dir = "../clients/commands"
-	if out, err := exec.CommandContext(t.Context(), "../npm.sh", dir).CombinedOutput(); err != nil {
-		t.Fatalf("installing the inspector: %v\n%s", err, out)
-	}
-	node, err := exec.CommandContext(t.Context(), "../node.sh").Output()
-	must(t, err)
-	cmd := exec.CommandContext(t.Context(), string(bytes.TrimSpace(node)),
-		dir+"/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli", "--server-url", two.Endpoint(),
+	cmd := node.Command(t, "clients/commands", "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli", "--server-url", two.Endpoint(),
 		"--transport", "http", "--protocol-era", "legacy", "--format", "json", "--header", "Authorization: Bearer "+token, "--method", "tools/list")
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "MCP_INSPECTOR_SECRET_STORE=memory")
 	out, err := cmd.Output()

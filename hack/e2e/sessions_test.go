@@ -3,12 +3,8 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -16,8 +12,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"vestibule.dev/vestibule/hack/child"
 	"vestibule.dev/vestibule/hack/mcpclient"
+	"vestibule.dev/vestibule/hack/node"
 )
 
 // Two gateways in front of a backend of three pods that keep sessions: clients of three
@@ -31,8 +27,8 @@ func TestSessionsOutliveTheGateways(t *testing.T) {
 		clients = append(clients, stayGo(t))
 	}
 	token := connect(t, one).Token.AccessToken
-	for _, args := range [][]string{{"v1", "SESSIONS"}, {"v1", "SESSIONS"}, {"v2", "SESSIONS"}, {"v2", "STATELESS"}} {
-		clients = append(clients, stayTypeScript(t, token, args...))
+	for _, args := range [][2]string{{"v1", "SESSIONS"}, {"v1", "SESSIONS"}, {"v2", "SESSIONS"}, {"v2", "STATELESS"}} {
+		clients = append(clients, stayTypeScript(t, token, args[0], args[1]))
 	}
 	moves := func(step string, replaced ...string) {
 		t.Helper()
@@ -82,40 +78,17 @@ func TestSessionsOutliveTheGateways(t *testing.T) {
 // staying is a client that stays connected.
 type staying struct {
 	name string
-	did  func(*testing.T) did
+	did  func(*testing.T) node.Did
 	stop func() error
 }
 
-// did is what it did so far.
-type did struct {
-	Calls, Progress, Sessions int
-	// Again counts why requests were sent again.
-	Again map[string]int
-}
-
-// stayTypeScript runs hack/clients/typescript/session.mjs.
-func stayTypeScript(t *testing.T, token string, args ...string) *staying {
+// stayTypeScript runs a client of one of the TypeScript SDKs.
+func stayTypeScript(t *testing.T, token, sdk, era string) *staying {
 	t.Helper()
-	const dir = "../clients/typescript"
-	node, err := exec.CommandContext(t.Context(), "../node.sh").Output()
-	must(t, err)
-	if out, err := exec.CommandContext(t.Context(), "../npm.sh", dir).CombinedOutput(); err != nil {
-		t.Fatalf("installing the client: %v\n%s", err, out)
-	}
-	cmd := exec.Command(string(bytes.TrimSpace(node)), append(append([]string{"session.mjs"}, args...), one.Endpoint())...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "VESTIBULE_TOKEN="+token)
-	p := child.Start(t, cmd)
+	p := node.StartSession(t, one.Endpoint(), token, sdk, era)
 	return &staying{
-		name: "TypeScript " + strings.Join(args, " "),
-		did: func(t *testing.T) (d did) {
-			whole := strings.LastIndex(p.Stdout.String(), "\n")
-			if whole < 0 {
-				return d
-			}
-			lines := strings.Split(p.Stdout.String()[:whole], "\n")
-			must(t, json.Unmarshal([]byte(lines[len(lines)-1]), &d))
-			return d
-		},
+		name: "TypeScript " + sdk + " " + era,
+		did:  p.Did,
 		stop: func() error {
 			if err := p.Stop(); err != nil {
 				return fmt.Errorf("%w%s", err, p)
@@ -128,7 +101,7 @@ func stayTypeScript(t *testing.T, token string, args ...string) *staying {
 // stayGo runs a client of the Go SDK.
 func stayGo(t *testing.T) *staying {
 	t.Helper()
-	s := &stayer{client: connect(t, one), did: did{Again: map[string]int{}}}
+	s := &stayer{client: connect(t, one), did: node.Did{Again: map[string]int{}}}
 	s.client.Revision = "2025-11-25" // with sessions
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	t.Cleanup(cancel)
@@ -136,7 +109,7 @@ func stayGo(t *testing.T) *staying {
 	go func() { ended <- s.run(ctx) }()
 	return &staying{
 		name: "Go SDK",
-		did: func(*testing.T) did {
+		did: func(*testing.T) node.Did {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			d := s.did
@@ -157,7 +130,7 @@ type stayer struct {
 	client *mcpclient.Client
 	begun  bool
 	mu     sync.Mutex
-	did    did
+	did    node.Did
 }
 
 func (s *stayer) run(ctx context.Context) error {

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"vestibule.dev/vestibule/hack/repository"
 )
 
 // Forward makes a NodePort reachable at a port of this machine's loopback.
@@ -59,7 +60,7 @@ type node interface {
 
 // New returns a cluster that is not up yet, or that an earlier run has left.
 func New(o Options) (*Cluster, error) {
-	root, err := repository()
+	root, err := repository.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -77,22 +78,6 @@ func New(o Options) (*Cluster, error) {
 		c.node = &modules{c}
 	}
 	return c, nil
-}
-
-// repository is the directory that holds hack/cluster, here or above.
-func repository() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "hack", "cluster", "up.sh")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("not in a directory of the repository")
-		}
-	}
 }
 
 // Up brings the cluster up, if it is not. It builds what is missing, which takes

@@ -1,7 +1,6 @@
 package testenv
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +10,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"vestibule.dev/vestibule/hack/repository"
 )
 
 // assets is the directory of kube-apiserver and etcd.
@@ -32,27 +33,17 @@ func assets() (string, error) {
 
 // provide runs hack/envtest.sh of the repository that the test runs in.
 func provide() (string, error) {
-	dir, err := os.Getwd()
+	root, err := repository.Root()
 	if err != nil {
-		return "", fmt.Errorf("looking for hack/envtest.sh: %w", err)
+		return "", fmt.Errorf("looking for hack/envtest.sh: %w; set KUBEBUILDER_ASSETS", err)
 	}
-	for {
-		script := filepath.Join(dir, "hack", "envtest.sh")
-		if _, err := os.Stat(script); err == nil {
-			cmd := exec.Command(script)
-			cmd.Stderr = os.Stderr // It says why it takes minutes.
-			out, err := cmd.Output()
-			if err != nil {
-				return "", fmt.Errorf("running %s: %w", script, err)
-			}
-			return strings.TrimSpace(string(out)), nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("looking for hack/envtest.sh: not in a directory of the repository; set KUBEBUILDER_ASSETS")
-		}
-		dir = parent
+	cmd := exec.Command(filepath.Join(root, "hack", "envtest.sh"))
+	cmd.Stderr = os.Stderr // It says why it takes minutes.
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("running %s: %w", cmd.Path, err)
 	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // kubeconfig is a kubeconfig of one context that connects as cfg does.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/hack/child"
+	"vestibule.dev/vestibule/hack/node"
 )
 
 // Check is one verdict of the suite.
@@ -23,19 +24,14 @@ type Check struct {
 
 func (c Check) String() string { return strings.TrimSpace(c.Status + " " + c.Error) }
 
-// Suite is a version of the conformance suite.
-type Suite struct {
-	// Name is what package.json calls it, and Dir where that is.
-	Name, Dir string
-}
+// Suite is a version of the conformance suite, by its name in package.json.
+type Suite string
 
 // Command runs the suite, which writes its verdicts below results.
 func (s Suite) Command(t *testing.T, results string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(s.node(t), append([]string{filepath.Join("node_modules", s.Name, "dist", "index.js")},
+	return node.Command(t, "conformance", append([]string{filepath.Join("node_modules", string(s), "dist", "index.js")},
 		append(args, "--output-dir", results)...)...)
-	cmd.Dir = s.Dir
-	return cmd
 }
 
 // Server runs scenarios against the MCP server at url, and returns the verdicts
@@ -45,7 +41,7 @@ func (s Suite) Server(t *testing.T, url string, args ...string) map[string][]Che
 	began, results := time.Now(), t.TempDir()
 	p := child.Start(t, s.Command(t, results, append([]string{"server", "--url", url}, args...)...))
 	err := p.Wait(t, 3*time.Minute)
-	t.Logf("%s judges in %v", s.Name, time.Since(began).Round(time.Millisecond))
+	t.Logf("%s judges in %v", s, time.Since(began).Round(time.Millisecond))
 	verdicts := Read(t, results)
 	if len(verdicts) == 0 {
 		t.Fatalf("the suite has no verdicts (%v)%s", err, p)
@@ -79,18 +75,4 @@ func Read(t *testing.T, results string) map[string][]Check {
 		verdicts[name[1]] = checks
 	}
 	return verdicts
-}
-
-// node is the path of a Node.js that is new enough; what package-lock.json pins
-// is installed then.
-func (s Suite) node(t *testing.T) string {
-	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), filepath.Join(s.Dir, "..", "npm.sh"), s.Dir).CombinedOutput(); err != nil {
-		t.Fatalf("installing the suite: %v\n%s", err, out)
-	}
-	out, err := exec.CommandContext(t.Context(), filepath.Join(s.Dir, "..", "node.sh")).Output()
-	if err != nil {
-		t.Fatalf("finding Node.js: %v", err)
-	}
-	return strings.TrimSpace(string(out))
 }
