@@ -81,6 +81,16 @@ func receive[T any](t *testing.T, c <-chan T, what string) T {
 	}
 }
 
+// arrives has the backend, which holds the stream open, send an event, and reads it.
+func arrives(t *testing.T, backend *streams, body io.Reader, event string) {
+	t.Helper()
+	backend.send(t, event)
+	got := make([]byte, len(event))
+	if _, err := io.ReadFull(body, got); err != nil || string(got) != event {
+		t.Fatalf("%q arrives, and %v", got, err)
+	}
+}
+
 func TestEventsArriveOneByOne(t *testing.T) { // T8, T23, T7
 	inEachVersion(t, eventsArriveOneByOne)
 }
@@ -102,11 +112,7 @@ func eventsArriveOneByOne(t *testing.T, setup gatewaytest.Setup) {
 			receive(t, backend.arrived, "the request")
 			body := bufio.NewReader(resp.Body)
 			for _, event := range []string{"id: 1\ndata: one\n\n", ": a comment\n\n", "retry: 5\ndata: two\n\n"} {
-				backend.send(t, event) // the backend holds the stream open
-				got := make([]byte, len(event))
-				if _, err := io.ReadFull(body, got); err != nil || string(got) != event {
-					t.Fatalf("%q arrives, and %v", got, err)
-				}
+				arrives(t, backend, body, event)
 			}
 			leave()
 			receive(t, backend.left, "the client's going")
@@ -131,12 +137,7 @@ func aQuietStreamIsNotCutOff(t *testing.T, setup gatewaytest.Setup) {
 			resp := open(ctx, t, gw, method, token, map[string]string{"Accept": "text/event-stream"})
 			receive(t, backend.arrived, "the request")
 			<-time.After(patience + patience/2) // longer than anything else may take
-			const event = "data: late\n\n"
-			backend.send(t, event)
-			got := make([]byte, len(event))
-			if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != event {
-				t.Errorf("%q arrives, and %v", got, err)
-			}
+			arrives(t, backend, resp.Body, "data: late\n\n")
 			leave()
 			receive(t, backend.left, "the client's going")
 		})

@@ -23,14 +23,16 @@ type Port struct {
 type Object struct {
 	*v1alpha1.MCPObject
 	Field string
+	// directory has its files.
+	directory string
 }
 
 // Objects are those of all routes: the one that they share, then their own.
 func Objects(server *v1alpha1.MCPServer) []Object {
-	all := []Object{{&server.Spec.Bindings.MCPObject, "bindings.mcpObject"}}
+	all := []Object{{&server.Spec.Bindings.MCPObject, "bindings.mcpObject", backendDirectory}}
 	for i := range server.Spec.Routes {
 		if r := &server.Spec.Routes[i]; r.MCPObject != nil {
-			all = append(all, Object{r.MCPObject, "routes[" + r.Name + "].mcpObject"})
+			all = append(all, Object{r.MCPObject, "routes[" + r.Name + "].mcpObject", routeDirectory(r.Name)})
 		}
 	}
 	return all

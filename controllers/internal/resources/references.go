@@ -39,10 +39,10 @@ const (
 // References are all that the spec refers to, in its order.
 func References(server *v1alpha1.MCPServer) []Reference {
 	var all []Reference
-	all = append(all, trusted("bindings.mcpObject", &server.Spec.Bindings.MCPObject, backendDirectory)...)
-	for i := range server.Spec.Routes {
-		r := &server.Spec.Routes[i]
-		all = append(all, trusted("routes["+r.Name+"].mcpObject", r.MCPObject, routeDirectory(r.Name))...)
+	for _, o := range Objects(server) {
+		if o.TLS != nil {
+			all = append(all, key("ConfigMap", o.Field+".tls.caBundleRef", o.TLS.CABundleRef, path.Join(o.directory, caFile))...)
+		}
 	}
 	if e := server.Spec.Bindings.OAuthKV.Etcd; e != nil {
 		all = append(all, etcdReferences(e)...)
@@ -78,14 +78,6 @@ func clientDirectory(clientID string) string { return path.Join("clients", Diges
 
 // routeDirectory is that of a route's own backend.
 func routeDirectory(name string) string { return path.Join("backends", name) }
-
-// trusted is the reference to who may sign a backend's certificate, if there is one.
-func trusted(field string, object *v1alpha1.MCPObject, directory string) []Reference {
-	if object == nil || object.TLS == nil {
-		return nil
-	}
-	return key("ConfigMap", field+".tls.caBundleRef", object.TLS.CABundleRef, path.Join(directory, caFile))
-}
 
 func issuerDirectory(name string) string { return path.Join("issuers", name) }
 
