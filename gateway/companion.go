@@ -42,11 +42,11 @@ func (p *parts) newCompanion(o Options) (*companion, error) {
 		return nil, err
 	}
 	c := &companion{parts: p, objects: &cluster.Objects{Client: client, Names: *p.cfg.Cluster, PodUID: o.PodUID, Log: o.Log}, endpoints: map[*pods.Set]*cluster.Endpoints{}}
+	slices, err := apiserver.New(rest, apiserver.EndpointSlices, p.cfg.Cluster.Namespace, o.WrapTransport)
+	if err != nil {
+		return nil, err
+	}
 	for of, set := range p.backends.pods {
-		slices, err := apiserver.New(rest, apiserver.EndpointSlices, p.cfg.Cluster.Namespace, o.WrapTransport)
-		if err != nil {
-			return nil, err
-		}
 		c.endpoints[set] = &cluster.Endpoints{Client: slices, Service: of.Service, Port: of.Port, Log: o.Log}
 	}
 	c.reporter = &report.Reporter{

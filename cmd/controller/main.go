@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 
@@ -67,8 +66,10 @@ func parse(args []string) (*options, error) {
 	if o.image == "" {
 		return nil, errors.New("-gateway-image must be set")
 	}
-	if host, _, err := net.SplitHostPort(o.profiles); o.profiles != "" && (err != nil || !gateway.IsLoopback(host)) {
-		return nil, fmt.Errorf("-pprof-addr %s: must be a loopback address with a port, such as 127.0.0.1:6060", o.profiles)
+	if o.profiles != "" {
+		if err := gateway.CheckLoopback("-pprof-addr", o.profiles, "127.0.0.1:6060"); err != nil {
+			return nil, err
+		}
 	}
 	return o, nil
 }

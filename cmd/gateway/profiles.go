@@ -17,9 +17,8 @@ import (
 // The package that makes them puts them into http.DefaultServeMux as well, which is
 // served nowhere.
 func serveProfiles(ctx context.Context, address string) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil || !config.IsLoopback(host) {
-		return nil, fmt.Errorf("-pprof-addr %s: must be a loopback address with a port, such as 127.0.0.1:6060", address)
+	if err := config.CheckLoopback("-pprof-addr", address, "127.0.0.1:6060"); err != nil {
+		return nil, err
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)

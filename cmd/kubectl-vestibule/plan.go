@@ -75,9 +75,8 @@ func (p *plan) override(field, value, why string) {
 }
 
 func (p *plan) overridePublicURL(public *url.URL, o options) error {
-	host, _, err := net.SplitHostPort(o.listen)
-	if err != nil || !config.IsLoopback(host) {
-		return fmt.Errorf("-listen %s: must be a loopback address with a port, such as 127.0.0.1:8788", o.listen)
+	if err := config.CheckLoopback("-listen", o.listen, "127.0.0.1:8788"); err != nil {
+		return err
 	}
 	spec := &p.server.Spec
 	p.listen = o.listen

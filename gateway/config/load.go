@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -69,4 +70,14 @@ func IsLoopback(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
+}
+
+// CheckLoopback returns an error unless address is a host of this machine's own and a
+// port. flag says where it is from, and example is one that would do.
+func CheckLoopback(flag, address, example string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || !IsLoopback(host) {
+		return fmt.Errorf("%s %s: must be a loopback address with a port, such as %s", flag, address, example)
+	}
+	return nil
 }

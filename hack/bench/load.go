@@ -20,9 +20,10 @@ func (r result) perOperation() time.Duration { return r.cpu / time.Duration(r.n)
 
 func (r result) perSecond() float64 { return float64(r.n) / r.took.Seconds() }
 
-// measure does n operations with that many workers, and fails if one of them does.
-func measure(of process, n, workers int, operation func(i int) error) (result, error) {
-	before, err := of.cpu()
+// measure does n operations with that many workers, and fails if one of them does. cpu is
+// the CPU time so far of the process that is measured.
+func measure(cpu func() (time.Duration, error), n, workers int, operation func(i int) error) (result, error) {
+	before, err := cpu()
 	if err != nil {
 		return result{}, err
 	}
@@ -32,7 +33,7 @@ func measure(of process, n, workers int, operation func(i int) error) (result, e
 		return result{}, err
 	}
 	took := time.Since(started)
-	after, err := of.cpu()
+	after, err := cpu()
 	if err != nil {
 		return result{}, err
 	}

@@ -138,7 +138,7 @@ func (b *run) store(ctx context.Context, name string, grants int) (err error) {
 	}
 	row("code exchange", redeemed)
 
-	refreshed, err := measure(g.process, min(grants, 2000), b.workers, func(i int) error {
+	refreshed, err := measure(g.cpu, min(grants, 2000), b.workers, func(i int) error {
 		t, err := c.refresh(id, live[i].Refresh)
 		live[i] = t
 		return err
@@ -147,7 +147,7 @@ func (b *run) store(ctx context.Context, name string, grants int) (err error) {
 		return fmt.Errorf("refreshing: %w", err)
 	}
 	row("refresh", refreshed)
-	registered, err := measure(g.process, 250, b.workers, func(i int) error { // fewer than are let in at once, by a gateway that is warm
+	registered, err := measure(g.cpu, 250, b.workers, func(i int) error { // fewer than are let in at once, by a gateway that is warm
 		_, err := c.register(fmt.Sprintf("198.51.100.%d", i))
 		return err
 	})
@@ -179,7 +179,7 @@ func (b *run) fill(g *gateway, c *program, id string, grants int) ([]tokens, res
 		}
 		got := make([]tokens, n)
 		var err error
-		if last, err = measure(g.process, n, b.workers, func(i int) (err error) {
+		if last, err = measure(g.cpu, n, b.workers, func(i int) (err error) {
 			got[i], err = c.redeem(logins[i])
 			return err
 		}); err != nil {

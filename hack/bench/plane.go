@@ -141,16 +141,15 @@ func (s *subject) round(workers, n int) (result, error) {
 		defer func() { callers <- c }()
 		return c.call()
 	}
+	return measure(s.cpu, n, workers, call)
+}
+
+// cpu is the proxy's CPU time; without one there is none.
+func (s *subject) cpu() (time.Duration, error) {
 	if s.proxy == nil {
-		started := time.Now()
-		latencies, err := do(n, workers, call)
-		if err != nil {
-			return result{}, err
-		}
-		slices.Sort(latencies)
-		return result{n: n, took: time.Since(started), p50: latencies[n/2], p99: latencies[n*99/100]}, nil
+		return 0, nil
 	}
-	return measure(*s.proxy, n, workers, call)
+	return s.proxy.cpu()
 }
 
 // median is the round whose CPU time, or without a proxy whose duration, is in the

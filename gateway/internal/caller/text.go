@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// The way in which MCP has text in headers that headers cannot have (SEP-2243).
+// What stands around the Base64 of text that headers cannot have, in the way of MCP
+// (SEP-2243).
 const (
-	encodedPrefix = "=?base64?"
-	encodedSuffix = "?="
+	EncodedPrefix = "=?base64?"
+	EncodedSuffix = "?="
 )
 
 // asText returns a claim as a header has it: text as it is, everything else as JSON,
@@ -27,7 +28,7 @@ func asText(value any) (string, error) {
 	if plain(text) {
 		return text, nil
 	}
-	return encodedPrefix + base64.StdEncoding.EncodeToString([]byte(text)) + encodedSuffix, nil
+	return EncodedPrefix + base64.StdEncoding.EncodeToString([]byte(text)) + EncodedSuffix, nil
 }
 
 // plain says whether text is the same behind a header, for everybody: visible ASCII,
@@ -38,5 +39,5 @@ func plain(text string) bool {
 			return false
 		}
 	}
-	return strings.TrimSpace(text) == text && !strings.HasPrefix(text, encodedPrefix)
+	return strings.TrimSpace(text) == text && !strings.HasPrefix(text, EncodedPrefix)
 }

@@ -84,15 +84,19 @@ type Options struct {
 // Handler serves one protected route.
 type Handler struct {
 	Options
-	path  string // with that of the public URL
-	base  string // of the paths below it
-	proxy *httputil.ReverseProxy
+	path    string // with that of the public URL
+	base    string // of the paths below it
+	methods string // that scripts may use
+	proxy   *httputil.ReverseProxy
 }
 
 // New returns the handler of a route.
 func New(o Options) *Handler {
-	h := &Handler{Options: o, base: o.PublicURL.Path + strings.TrimSuffix(o.Path, "/")}
+	h := &Handler{Options: o, base: o.PublicURL.Path + strings.TrimSuffix(o.Path, "/"), methods: methods}
 	h.path = cmp.Or(h.base, "/")
+	if o.Plain {
+		h.methods = plainMethods
+	}
 	h.proxy = h.newProxy()
 	return h
 }
@@ -127,7 +131,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method == http.MethodOptions {
 		h.hurry(w)
-		cors.Preflight(w, r, map[bool]string{false: methods, true: plainMethods}[h.Plain])
+		cors.Preflight(w, r, h.methods)
 		return
 	}
 	who, token, e := h.authenticate(r)

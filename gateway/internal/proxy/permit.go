@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/caller"
 	"vestibule.dev/vestibule/gateway/internal/identity"
 	"vestibule.dev/vestibule/gateway/internal/jsonrpc"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
@@ -212,9 +213,9 @@ func repeats(values []string, said string) bool {
 
 // mirror decodes a header that repeats a value.
 func mirror(header string) (value string, ok bool) {
-	encoded, ok := strings.CutPrefix(header, "=?base64?")
+	encoded, ok := strings.CutPrefix(header, caller.EncodedPrefix)
 	if ok {
-		encoded, ok = strings.CutSuffix(encoded, "?=")
+		encoded, ok = strings.CutSuffix(encoded, caller.EncodedSuffix)
 	}
 	if !ok {
 		return header, true
