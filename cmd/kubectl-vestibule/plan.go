@@ -23,8 +23,10 @@ type plan struct {
 	overridden []override
 	// listen is where the gateway listens.
 	listen string
-	// demoBackend and devIdP say whether the run provides these itself.
-	demoBackend, devIdP bool
+	// services are those that the run provides demo MCP servers for, and devIdP says
+	// whether it provides an identity provider.
+	services []v1alpha1.ServicePort
+	devIdP   bool
 }
 
 // override is one field that the run does not take from the file.
@@ -35,7 +37,7 @@ var inspectorOrigins = []string{"http://localhost:6274", "http://127.0.0.1:6274"
 
 // newPlan decides what the run has to provide: of a file that is meant for this
 // machine nothing, of one that is meant for a cluster what only a cluster has.
-// The demo backend's URL is set when it listens.
+// The demo servers' URLs are set when they listen.
 func newPlan(m *manifest.Manifest, o options) (*plan, error) {
 	p := &plan{server: m.Server.DeepCopy()}
 	spec := &p.server.Spec
@@ -57,7 +59,11 @@ func newPlan(m *manifest.Manifest, o options) (*plan, error) {
 		}
 		p.overrideUpstreams(o)
 	}
-	p.demoBackend = slices.ContainsFunc(controllers.GatewayObjects(p.server), func(o controllers.GatewayObject) bool { return o.Type == v1alpha1.MCPObjectService })
+	for _, o := range controllers.GatewayObjects(p.server) {
+		if o.Service != nil && !slices.Contains(p.services, *o.Service) {
+			p.services = append(p.services, *o.Service)
+		}
+	}
 	if spec.Bindings.OAuthKV.Type != v1alpha1.OAuthKVMemory {
 		p.override("spec.bindings.oauthKV", "a file on this machine", "the objects of type "+string(spec.Bindings.OAuthKV.Type)+" are in a cluster")
 		spec.Bindings.OAuthKV = v1alpha1.OAuthKV{Type: v1alpha1.OAuthKVMemory}
@@ -123,28 +129,27 @@ func (p *plan) overrideUpstreams(o options) {
 	spec.Upstreams = []v1alpha1.Upstream{dev}
 }
 
-// useBackend points the plan at the demo backend.
-func (p *plan) useBackend(addr string) {
+// useBackend has a demo MCP server stand for a Service. It returns how that server knows
+// who calls, if the file says wherever it names the Service that it is told, and calls it
+// by one name; else nil.
+func (p *plan) useBackend(service v1alpha1.ServicePort, addr string) *weather.Callers {
+	var audiences []string
 	for _, o := range controllers.GatewayObjects(p.server) {
-		if o.Type != v1alpha1.MCPObjectService {
+		if o.Service == nil || *o.Service != service {
 			continue
 		}
+		audience := ""
+		if o.Identity != nil && o.Identity.Assertion != nil {
+			audience = o.Identity.Assertion.Audience
+		}
+		audiences = append(audiences, audience)
 		p.override("spec."+o.Field, "a demo MCP server at http://"+addr,
-			fmt.Sprintf("the Service %s is in a cluster; for a server of your own: {type: URL, url: http://127.0.0.1:PORT}", o.Service.Name))
+			fmt.Sprintf("the Service %s is in a cluster; for a server of your own: {type: URL, url: http://127.0.0.1:PORT}", service.Name))
 		*o.MCPObject = v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://" + addr, Identity: o.Identity}
 	}
-}
-
-// callers is how the demo backend knows who calls, if the file says on each route that
-// the backend is told, and calls it by one name; else nil.
-func (p *plan) callers() *weather.Callers {
-	audience := ""
-	for _, o := range controllers.GatewayObjects(p.server) {
-		if o.Identity == nil || o.Identity.Assertion == nil || audience != "" && audience != o.Identity.Assertion.Audience {
-			return nil
-		}
-		audience = o.Identity.Assertion.Audience
+	if audiences = slices.Compact(audiences); len(audiences) != 1 || audiences[0] == "" {
+		return nil
 	}
 	public := p.server.Spec.PublicURL
-	return &weather.Callers{KeysURL: public + "/.well-known/jwks.json", Issuer: public, Audience: audience}
+	return &weather.Callers{KeysURL: public + "/.well-known/jwks.json", Issuer: public, Audience: audiences[0]}
 }

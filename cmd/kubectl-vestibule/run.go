@@ -55,13 +55,12 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.demoBackend {
+	for _, service := range p.services {
 		backend, err := all.open(ctx, "127.0.0.1:0", "a free port")
 		if err != nil {
 			return err
 		}
-		p.useBackend(backend.Addr().String())
-		all.serve(backend, weather.Handler(p.callers()))
+		all.serve(backend, weather.Handler(p.useBackend(service, backend.Addr().String())))
 	}
 	var idp *devidp.Provider
 	if p.devIdP {
