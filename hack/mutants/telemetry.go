@@ -92,8 +92,8 @@ var telemetryMutants = []mutant{
 		name: "profiles-for-all",
 		rule: "profiles are served at a loopback address and at no other",
 		file: "cmd/gateway/profiles.go",
-		old:  `if err != nil || !config.IsLoopback(host) {`,
-		new:  `if _ = config.IsLoopback(host); err != nil {`,
+		old:  `"-pprof-addr", address, "127.0.0.1:6060"); err != nil {`,
+		new:  `"-pprof-addr", address, "127.0.0.1:6060"); err != nil && address == "" {`,
 		pkg:  "cmd/gateway", run: "TestWhatCannotWorkIsSaidAtTheStart",
 	},
 	{
