@@ -54,7 +54,7 @@ func newGateway(t *testing.T, namespace string) gateway {
 			})
 		*connected = account(t, namespace, name)
 	}
-	create(t, g.secret("store", "weather"), g.configMap("store", "weather"), g.report())
+	create(t, g.secret("store", "weather"), g.configMap("store", "weather"), g.report(), g.retained("retained", "weather"))
 	g.awaitPolicy(t)
 	return g
 }
@@ -88,6 +88,14 @@ func (g gateway) report() *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: g.meta("report", "weather")}
 }
 
+// retained is an object that is to outlive the MCPServer called name.
+func (g gateway) retained(object, name string) *corev1.Secret {
+	s := g.secret(object, "")
+	s.Labels["app.kubernetes.io/instance"] = name
+	s.Labels["mcp.vestibule.dev/retained-for"] = "00000000-0000-0000-0000-000000000001"
+	return s
+}
+
 func patch(ctx context.Context, c client.Client, o client.Object, operations string) error {
 	return c.Patch(ctx, o, client.RawPatch(types.JSONPatchType, []byte(operations)), client.DryRunAll)
 }
@@ -111,7 +119,7 @@ const (
 
 func TestAGatewayWritesData(t *testing.T) {
 	g := newGateway(t, "policy-data")
-	for field, o := range map[string]client.Object{"data": g.secret("store", "weather"), "binaryData": g.configMap("store", "weather")} {
+	for o, field := range map[client.Object]string{g.secret("store", "weather"): "data", g.configMap("store", "weather"): "binaryData", g.retained("retained", "weather"): "data"} {
 		for name, operations := range map[string]string{
 			"a new record": `[{"op":"test","path":"/FIELD/new","value":null},{"op":"add","path":"/FIELD/new","value":"NEW"}]`,
 			"the next one": `[{"op":"test","path":"/FIELD/record","value":"OLD"},{"op":"replace","path":"/FIELD/record","value":"NEW"}]`,
@@ -150,6 +158,7 @@ func TestAGatewayWritesNothingElse(t *testing.T) {
 		"another owner":         {`{"op":"replace","path":"/metadata/ownerReferences/0","value":` + owner + `}`, "metadata.ownerReferences"},
 		"an owner that waits":   {`{"op":"replace","path":"/metadata/ownerReferences/0/blockOwnerDeletion","value":false}`, "metadata.ownerReferences"},
 		"no owner":              {`{"op":"remove","path":"/metadata/ownerReferences"}`, "metadata.ownerReferences"},
+		"a first owner":         {`{"op":"add","path":"/metadata/ownerReferences","value":[` + owner + `]}`, "metadata.ownerReferences"},
 		"a finalizer":           {`{"op":"add","path":"/metadata/finalizers/-","value":"example.com/stay"}`, "metadata.finalizers"},
 		"no finalizers":         {`{"op":"remove","path":"/metadata/finalizers"}`, "metadata.finalizers"},
 		"immutability":          {`{"op":"add","path":"/immutable","value":true}`, "immutable"},
@@ -166,11 +175,16 @@ func TestAGatewayWritesNothingElse(t *testing.T) {
 		"a Secret":    {g.secret("store", "weather"), "data"},
 		"a ConfigMap": {g.configMap("store", "weather"), "binaryData"},
 		"the report":  {g.report(), ""},
+
+		"a retained Secret": {g.retained("retained", "weather"), "data"},
 	}
 	for where, o := range objects {
 		for what, attempt := range attempts {
 			if o.field == "" && strings.Contains(attempt.operations, "FIELD") {
 				continue // A report has no such key.
+			}
+			if where == "a retained Secret" && strings.Contains(attempt.operations, "/ownerReferences") && what != "a first owner" {
+				continue // What is retained has no owner to change.
 			}
 			t.Run(what+" in "+where, func(t *testing.T) {
 				operations := "[" + strings.ReplaceAll(attempt.operations, "FIELD", o.field) + "]"
@@ -221,8 +235,9 @@ func TestThePolicyIsAboutOneOwnersObjects(t *testing.T) {
 	nobodys, others := g.secret("nobodys", ""), g.secret("others", "forecast")
 	namesake := g.configMap("namesake", "weather")
 	namesake.OwnerReferences[0].APIVersion = "example.com/v1"
-	create(t, nobodys, others, namesake)
-	for name, o := range map[string]client.Object{"nobody's": nobodys, "another MCPServer's": others, "another kind's": namesake} {
+	retained := g.retained("others-too", "forecast")
+	create(t, nobodys, others, namesake, retained)
+	for name, o := range map[string]client.Object{"nobody's": nobodys, "another MCPServer's": others, "another kind's": namesake, "retained for another": retained} {
 		fresh := o.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a test may panic
 		if err := patch(t.Context(), g.itself, fresh, `[{"op":"add","path":"/metadata/labels/b","value":"x"}]`); err != nil {
 			t.Errorf("an object that is %s: %v", name, err)

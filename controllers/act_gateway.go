@@ -156,7 +156,7 @@ func (r *Reconciler) collectConfigs(ctx context.Context, s *scope) error {
 	}
 	for i := range list.Items {
 		o := &list.Items[i]
-		if used[o.Name] || !metav1.IsControlledBy(o, s.server) {
+		if used[o.Name] || !resources.IsOf(s.server, o) {
 			continue
 		}
 		if err := r.remove(ctx, child{kindConfigMap, o.Name}, o); err != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -48,7 +47,7 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading Secret %s: %w", c.name, err)
 	}
-	if err != nil || !metav1.IsControlledBy(secret, s.server) {
+	if err != nil || !resources.IsOf(s.server, secret) {
 		return nil // The next pass says that it is gone.
 	}
 	before := secret.DeepCopy()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -106,7 +105,7 @@ func (r *Reconciler) create(ctx context.Context, s *scope, kind string, o client
 		return nil, fmt.Errorf("reading the metadata of %s %s: %w", kind, o.GetName(), err)
 	}
 	s.children[child{kind, o.GetName()}] = there
-	if !metav1.IsControlledBy(there, s.server) {
+	if !resources.IsOf(s.server, there) {
 		s.seen.Refusals = append(s.seen.Refusals, conditions.Refusal{Reason: v1alpha1.ReasonNameConflict, Message: nameConflict(child{kind, o.GetName()})})
 		return nil, errStop
 	}

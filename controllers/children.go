@@ -131,7 +131,7 @@ func (r *Reconciler) observeChild(ctx context.Context, s *scope, c child, sure b
 
 // own returns a child, or nil if it does not exist or is not the server's.
 func (s *scope) own(c child) client.Object {
-	if o := s.children[c]; o != nil && metav1.IsControlledBy(o, s.server) {
+	if o := s.children[c]; o != nil && resources.IsOf(s.server, o) {
 		return o
 	}
 	return nil
@@ -140,7 +140,7 @@ func (s *scope) own(c child) client.Object {
 // foreign says that an object is in the way.
 func (s *scope) foreign(c child) bool {
 	o := s.children[c]
-	return o != nil && !metav1.IsControlledBy(o, s.server)
+	return o != nil && !resources.IsOf(s.server, o)
 }
 
 // allForeign are all objects that are in the way, in a fixed order.

@@ -90,7 +90,7 @@ func (r *Reconciler) listShards(ctx context.Context, s *scope, kind string) ([]c
 	var found []client.Object
 	for i := range list.Items {
 		o := &list.Items[i]
-		if _, _, ok := resources.ParseShardName(s.server, o.Name); ok && metav1.IsControlledBy(o, s.server) {
+		if _, _, ok := resources.ParseShardName(s.server, o.Name); ok && resources.IsOf(s.server, o) {
 			found = append(found, o)
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -109,12 +107,9 @@ func (w watcher) where(ctx context.Context, namespace string, match func(*v1alph
 }
 
 func ownerOf(o client.Object) []reconcile.Request {
-	owner := metav1.GetControllerOf(o)
-	if owner == nil || owner.Kind != "MCPServer" {
+	name := resources.OwnerOf(o)
+	if name == "" {
 		return nil
 	}
-	if gv, err := schema.ParseGroupVersion(owner.APIVersion); err != nil || gv.Group != v1alpha1.SchemeGroupVersion.Group {
-		return nil
-	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: owner.Name}}}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}}}
 }

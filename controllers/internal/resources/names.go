@@ -25,7 +25,9 @@ const (
 func Name(server *v1alpha1.MCPServer) string { return server.Name + "-gateway" }
 
 // KeysName is the name of the Secret with the gateway's keys.
-func KeysName(server *v1alpha1.MCPServer) string { return Name(server) + "-keys" }
+func KeysName(server *v1alpha1.MCPServer) string { return server.Name + keysSuffix }
+
+const keysSuffix = "-gateway-keys"
 
 // PolicyName is the name of the ConfigMap with what may change while gateways run.
 func PolicyName(server *v1alpha1.MCPServer) string { return Name(server) + "-policy" }
@@ -49,19 +51,6 @@ func ParseShardName(server *v1alpha1.MCPServer, name string) (Part, int, bool) {
 	n, err := strconv.Atoi(m[3])
 	return Part(m[2]), n, err == nil
 }
-
-// IsShard says whether an object is a shard of any MCPServer: one that the user
-// happens to have named like a shard has no such owner.
-func IsShard(o metav1.Object) bool {
-	owner := metav1.GetControllerOf(o)
-	if owner == nil || owner.Kind != kind || owner.APIVersion != v1alpha1.SchemeGroupVersion.String() {
-		return false
-	}
-	m := shardName.FindStringSubmatch(o.GetName())
-	return len(m) == 4 && m[1] == owner.Name
-}
-
-const kind = "MCPServer"
 
 // What is written on all children.
 const (
@@ -118,8 +107,3 @@ const (
 	AnnotationClientShards = "mcp.vestibule.dev/client-shards"
 	AnnotationGrantShards  = "mcp.vestibule.dev/grant-shards"
 )
-
-// OwnerReference makes server the owner of what carries it.
-func OwnerReference(server *v1alpha1.MCPServer) metav1.OwnerReference {
-	return *metav1.NewControllerRef(server, v1alpha1.SchemeGroupVersion.WithKind(kind))
-}
