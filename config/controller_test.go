@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/hack/testlog"
 )
 
@@ -49,7 +50,9 @@ func works(t *testing.T, program, installed, developers string) {
 	}
 	create(t,
 		&corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: developers, Name: "weather-oidc"},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: developers, Name: "weather-oidc", Labels: map[string]string{v1alpha1.LabelAllowedFor: "weather"},
+			},
 			StringData: map[string]string{"client-secret": "a secret"},
 		},
 		&corev1.Service{

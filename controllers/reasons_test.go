@@ -217,6 +217,8 @@ var situations = []situation{
 	{conditionType: v1alpha1.ConditionUpstreamReady, status: isUnknown, reason: v1alpha1.ReasonNotReported},
 	{conditionType: v1alpha1.ConditionUpstreamReady, status: isFalse, reason: v1alpha1.ReasonSecretMissing, says: "upstreams[corp].oidc.clientSecretRef",
 		before: func(w *world) { w.remove(&corev1.Secret{}, w.name+"-oidc") }},
+	{conditionType: v1alpha1.ConditionUpstreamReady, status: isFalse, reason: v1alpha1.ReasonSecretNotAllowed, says: "kubectl label secret",
+		before: func(w *world) { w.allow("") }},
 	{conditionType: v1alpha1.ConditionUpstreamReady, status: isFalse, reason: v1alpha1.ReasonSecretKeyMissing, says: "clientSecretRef.key",
 		spec: func(s *v1alpha1.MCPServer) { s.Spec.Upstreams[0].OIDC.ClientSecretRef.Key = "password" }},
 	{conditionType: v1alpha1.ConditionUpstreamReady, status: isFalse, reason: v1alpha1.ReasonCABundleMissing, says: "caBundleRef", spec: caBundle},
@@ -234,9 +236,12 @@ var situations = []situation{
 		before: func(w *world) { w.remove(&corev1.Secret{}, w.name+"-oidc") }},
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonReferenceMissing,
 		says: "oauth.clientRegistration.initialAccessTokenRef", spec: initialAccessToken},
+	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonSecretNotAllowed,
+		says: "oauth.clientRegistration.initialAccessTokenRef", spec: initialAccessToken,
+		before: func(w *world) { w.create(&corev1.Secret{ObjectMeta: w.meta(w.name + "-registration")}) }},
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonReferenceKeyMissing,
 		says: "oauth.clientRegistration.initialAccessTokenRef.key", spec: initialAccessToken,
-		before: func(w *world) { w.create(&corev1.Secret{ObjectMeta: w.meta(w.name + "-registration")}) }},
+		before: func(w *world) { w.create(&corev1.Secret{ObjectMeta: w.allowed(w.name + "-registration")}) }},
 	ofDeployment(v1alpha1.ReasonQuotaExceeded, "ResourceQuota", appsv1.DeploymentCondition{
 		Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: `pods "x" is forbidden: exceeded quota: small`}),
 	ofDeployment(v1alpha1.ReasonPodsRefused, "violates PodSecurity", appsv1.DeploymentCondition{

@@ -301,7 +301,7 @@ func TestWhatRollsGateways(t *testing.T) {
 		{"a secret's label", func() {
 			s := &corev1.Secret{}
 			w.read("weather-oidc", s)
-			s.Labels = map[string]string{"a": "b"}
+			s.Labels["a"] = "b"
 			must(t, admin.Update(t.Context(), s))
 		}, false},
 		{"a scope", func() {
@@ -321,6 +321,8 @@ func TestWhatRollsGateways(t *testing.T) {
 		{"the image", func() { r.Image = "registry.example.com/vestibule/gateway:v2" }, true},
 		{"a secret that is gone", func() { w.remove(&corev1.Secret{}, "weather-oidc") }, false},
 		{"the same secret again", func() { w.secret("an0ther") }, false},
+		{"a secret that is not allowed any more", func() { w.allow("") }, false},
+		{"a secret that is allowed for all", func() { w.allow(v1alpha1.AllowedForAny) }, false},
 		{"a Service that is gone", func() { w.remove(&corev1.Service{}, "weather-backend") }, false},
 		{"a rule that does not compile", func() { w.change(func(s *v1alpha1.MCPServer) { s.Spec.Access.Rules[0].Expression = "claims." }) }, false},
 	} {

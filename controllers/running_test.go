@@ -322,6 +322,11 @@ func TestConditionsRecover(t *testing.T) {
 	w.secret("s3cret")
 	w.becomes(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 
+	w.allow("")
+	w.becomes(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretNotAllowed)
+	w.allow(v1alpha1.AllowedForAny)
+	w.becomes(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+
 	pods := w.currentPods()
 	w.reports([]*corev1.Pod{&pods[0]}, func(_ int, r *config.Report) {
 		r.Upstreams["corp"] = config.Check{Status: "False", Reason: config.ReasonUpstreamUnreachable, Message: "no answer"}

@@ -207,7 +207,11 @@ func TestTheStoreIsChanged(t *testing.T) {
 	})
 	w.pass(r)
 	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionFalse, v1alpha1.ReasonSecretMissing)
-	w.create(&corev1.Secret{ObjectMeta: w.meta("etcd-client"), Data: map[string][]byte{"tls.crt": {1}, "tls.key": {2}}})
+	w.create(&corev1.Secret{ObjectMeta: w.meta("etcd-client")})
+	w.pass(r)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionFalse, v1alpha1.ReasonSecretNotAllowed)
+	w.remove(&corev1.Secret{}, "etcd-client")
+	w.create(&corev1.Secret{ObjectMeta: w.allowed("etcd-client"), Data: map[string][]byte{"tls.crt": {1}, "tls.key": {2}}})
 	w.pass(r)
 	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionUnknown, v1alpha1.ReasonNotReported)
 

@@ -154,12 +154,19 @@ func (w *world) endpoints(ready bool) {
 
 func (w *world) secret(value string) {
 	w.t.Helper()
-	s := &corev1.Secret{ObjectMeta: w.meta(w.name + "-oidc"), Data: map[string][]byte{"client-secret": []byte(value)}}
+	s := &corev1.Secret{ObjectMeta: w.allowed(w.name + "-oidc"), Data: map[string][]byte{"client-secret": []byte(value)}}
 	err := admin.Create(w.t.Context(), s)
 	if err != nil {
 		err = admin.Update(w.t.Context(), s)
 	}
 	must(w.t, err)
+}
+
+// allowed is the metadata of a Secret that the MCPServer may use.
+func (w *world) allowed(name string) metav1.ObjectMeta {
+	meta := w.meta(name)
+	meta.Labels = map[string]string{v1alpha1.LabelAllowedFor: w.name}
+	return meta
 }
 
 func (w *world) gateway() string { return w.name + "-gateway" }

@@ -260,7 +260,8 @@ type EtcdKV struct {
 
 	// tlsSecretRef is a Secret in this MCPServer's namespace, of the form of type
 	// kubernetes.io/tls: its keys tls.crt and tls.key are the client certificate that
-	// the gateway shows.
+	// the gateway shows. Its label mcp.vestibule.dev/allowed-for is this MCPServer's
+	// name, or any.
 	//
 	// When unset, it shows none.
 	//
@@ -269,7 +270,8 @@ type EtcdKV struct {
 
 	// userSecretRef is a Secret in this MCPServer's namespace, of the form of type
 	// kubernetes.io/basic-auth: its keys username and password are what the gateway
-	// logs in with.
+	// logs in with. Its label mcp.vestibule.dev/allowed-for is this MCPServer's name,
+	// or any.
 	//
 	// When unset, it does not log in: who it is, a client certificate says, or nobody
 	// asks.

@@ -57,7 +57,8 @@ type Client struct {
 	RedirectURIs []string `json:"redirectURIs,omitempty"`
 
 	// clientSecretRef is the key of a Secret in this MCPServer's namespace that holds
-	// the client's secret, of at least 16 characters.
+	// the client's secret, of at least 16 characters. The Secret's label
+	// mcp.vestibule.dev/allowed-for is this MCPServer's name, or any.
 	//
 	// When unset, and jwksRef and jwksURL too, the client is public: it proves
 	// nothing, and may use AuthorizationCode alone.

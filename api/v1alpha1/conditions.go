@@ -120,6 +120,9 @@ const (
 	ReasonSecretMissing = "SecretMissing"
 	// ReasonSecretKeyMissing: the Secret exists without the key.
 	ReasonSecretKeyMissing = "SecretKeyMissing"
+	// ReasonSecretNotAllowed: the Secret does not carry the label LabelAllowedFor for
+	// this MCPServer, so that nothing is done with it.
+	ReasonSecretNotAllowed = "SecretNotAllowed"
 	// ReasonCABundleMissing: the ConfigMap of a caBundleRef does not exist.
 	ReasonCABundleMissing = "CABundleMissing"
 	// ReasonCABundleKeyMissing: the ConfigMap exists without the key.

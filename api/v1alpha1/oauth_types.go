@@ -171,7 +171,8 @@ type ClientRegistration struct {
 
 	// initialAccessTokenRef is the key of a Secret in this MCPServer's namespace
 	// that holds a token. Whoever registers must send it as Authorization: Bearer,
-	// which few clients can be told to do; clients that are registered stay.
+	// which few clients can be told to do; clients that are registered stay. The
+	// Secret's label mcp.vestibule.dev/allowed-for is this MCPServer's name, or any.
 	//
 	// When unset, anybody may register.
 	//

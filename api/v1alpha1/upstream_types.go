@@ -132,7 +132,8 @@ type UpstreamClient struct {
 	ClientID string `json:"clientID"`
 
 	// clientSecretRef is the key of a Secret in this MCPServer's namespace that
-	// holds the gateway's client secret at the provider.
+	// holds the gateway's client secret at the provider. The Secret's label
+	// mcp.vestibule.dev/allowed-for is this MCPServer's name, or any.
 	//
 	// When unset, the gateway is a public client there and proves itself by PKCE alone.
 	//

@@ -133,7 +133,7 @@ spec:
 ---
 apiVersion: v1
 kind: Secret
-metadata: {name: idp}
+metadata: {name: idp, labels: {mcp.vestibule.dev/allowed-for: own}}
 stringData: {secret: SECRET}
 `)
 	if err := os.WriteFile(file, []byte(document), 0o600); err != nil {

@@ -79,7 +79,7 @@ func (d *state) writeReferences(p *plan, m *manifest.Manifest, idp *devidp.Provi
 	for _, r := range controllers.GatewayReferences(p.server) {
 		value, err := valueOf(r, m, idp)
 		if err != nil {
-			return fmt.Errorf("spec.%s: %w; add it to the file behind a line with ---", r.Field, err)
+			return fmt.Errorf("spec.%s: %w; add it to the file, where a line with --- is before each object", r.Field, err)
 		}
 		path := filepath.Join(d.dir, r.Path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

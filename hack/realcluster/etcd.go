@@ -89,7 +89,7 @@ data:
 apiVersion: v1
 kind: Secret
 type: kubernetes.io/tls
-metadata: {name: etcd-client, namespace: {{.Namespace}}}
+metadata: {name: etcd-client, namespace: {{.Namespace}}, labels: {mcp.vestibule.dev/allowed-for: any}}
 stringData:
   tls.crt: {{quote .Certificates.Client}}
   tls.key: {{quote .Certificates.ClientKey}}

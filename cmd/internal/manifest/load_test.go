@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ import (
 const secret = `
 apiVersion: v1
 kind: Secret
-metadata: {name: weather-oidc}
+metadata: {name: weather-oidc, labels: {mcp.vestibule.dev/allowed-for: weather}}
 data: {client-secret: aHVudGVyMg==, old: bm9uZQ==}
 stringData: {old: newer}
 `
@@ -136,6 +137,20 @@ func TestAReferenceStaysInTheNamespace(t *testing.T) {
 	if _, err := m.SecretKey(v1alpha1.KeyReference{Name: "weather-oidc", Key: "old"}); err == nil ||
 		err.Error() != "the file holds no Secret weather-oidc in namespace forecasts" {
 		t.Errorf("a Secret of another namespace is read: %v", err)
+	}
+}
+
+func TestASecretMustBeAllowed(t *testing.T) {
+	for label, allowed := range map[string]bool{"weather": true, "any": true, "forecast": false, "": false} {
+		m, err := manifest.Load(stream(minimal, strings.Replace(secret, "allowed-for: weather", "allowed-for: "+strconv.Quote(label), 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := m.SecretKey(v1alpha1.KeyReference{Name: "weather-oidc", Key: "old"})
+		const want = "the file's Secret weather-oidc has no label mcp.vestibule.dev/allowed-for: weather, without which this MCPServer may not use it"
+		if allowed && err != nil || !allowed && (err == nil || err.Error() != want || value != nil) {
+			t.Errorf("with the label %q the Secret is %q, %v", label, value, err)
+		}
 	}
 }
 

@@ -69,10 +69,16 @@ func Load(data []byte) (*Manifest, error) {
 	return m, nil
 }
 
-// SecretKey returns what ref refers to among the Secrets of the file.
+// SecretKey returns what ref refers to among the Secrets of the file, if the server
+// may use it, as it must in a cluster.
 func (m *Manifest) SecretKey(ref v1alpha1.KeyReference) ([]byte, error) {
-	for _, s := range m.Secrets {
+	for i := range m.Secrets {
+		s := &m.Secrets[i]
 		if s.Name == ref.Name && s.Namespace == m.Server.Namespace {
+			if !m.Server.MayUse(s) {
+				return nil, fmt.Errorf("the file's Secret %s has no label %s: %s, without which this MCPServer may not use it",
+					ref.Name, v1alpha1.LabelAllowedFor, m.Server.Name)
+			}
 			if value, ok := s.Data[ref.Key]; ok {
 				return value, nil
 			}

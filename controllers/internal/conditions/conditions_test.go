@@ -29,7 +29,7 @@ func good() *conditions.Observation {
 	ok := config.Check{Status: "True"}
 	o := &conditions.Observation{
 		Server: &v1alpha1.MCPServer{
-			ObjectMeta: metav1.ObjectMeta{Name: "weather", Generation: 7},
+			ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "weather", Generation: 7},
 			Spec: v1alpha1.MCPServerSpec{
 				Bindings: v1alpha1.Bindings{MCPObject: v1alpha1.MCPObject{
 					Type: v1alpha1.MCPObjectService, Service: &v1alpha1.ServicePort{Name: "weather", Port: intstr.FromString("http")},

@@ -70,8 +70,10 @@ type Store struct {
 // Reference is what the cluster says of one key that the spec refers to.
 type Reference struct {
 	resources.Reference
-	// Exists says that the object does, Found that it has the key.
+	// Exists says that the object does, Found that it may be used and has the key.
 	Exists, Found bool
+	// NotAllowed says that it is a Secret without the label for this MCPServer.
+	NotAllowed bool `json:"-"`
 	// Digest stands for what is under the key.
 	Digest string
 }

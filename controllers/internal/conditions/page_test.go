@@ -59,6 +59,14 @@ func inEtcd(o *conditions.Observation) {
 	o.Server.Spec.Bindings.OAuthKV = v1alpha1.OAuthKV{Type: v1alpha1.OAuthKVEtcd, Etcd: &v1alpha1.EtcdKV{}}
 }
 
+// notAllowed has the reference lead to a Secret without the label.
+func notAllowed(seen func(*conditions.Observation)) func(*conditions.Observation) {
+	return func(o *conditions.Observation) {
+		seen(o)
+		o.References[0].NotAllowed = true
+	}
+}
+
 // etcdReference is one of the store's.
 func etcdReference(kind, field, name, key string, exists bool) func(*conditions.Observation) {
 	return func(o *conditions.Observation) {
@@ -134,6 +142,7 @@ var examples = []example{
 		o.Server.Spec.Bindings.OAuthKV.MigrateFrom, o.Applied = v1alpha1.MigrateFromKubernetes, true
 	}},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonSecretMissing, etcdReference("Secret", "tlsSecretRef", "etcd-client", "tls.crt", false)},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonSecretNotAllowed, notAllowed(etcdReference("Secret", "tlsSecretRef", "etcd-client", "tls.crt", true))},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonSecretKeyMissing, etcdReference("Secret", "userSecretRef", "etcd-user", "password", true)},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonCABundleMissing, etcdReference("ConfigMap", "caBundleRef", "etcd-ca", "ca.crt", false)},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonCABundleKeyMissing, etcdReference("ConfigMap", "caBundleRef", "etcd-ca", "ca.crt", true)},
@@ -158,6 +167,8 @@ var examples = []example{
 
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonDiscovered, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretMissing, reference("Secret", "upstreams[corp].oidc.clientSecretRef", "weather-oidc", "client-secret", false)},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretNotAllowed,
+		notAllowed(reference("Secret", "upstreams[corp].oidc.clientSecretRef", "weather-oidc", "client-secret", true))},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretKeyMissing, reference("Secret", "upstreams[corp].oidc.clientSecretRef", "weather-oidc", "client-secret", true)},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonCABundleMissing, reference("ConfigMap", "upstreams[corp].oidc.caBundleRef", "corp-ca", "ca.crt", false)},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonCABundleKeyMissing, reference("ConfigMap", "upstreams[corp].oidc.caBundleRef", "corp-ca", "ca.crt", true)},
@@ -180,6 +191,8 @@ var examples = []example{
 	}},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonReferenceMissing,
 		reference("Secret", "oauth.clients[nightly].clientSecretRef", "nightly", "client-secret", false)},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonSecretNotAllowed,
+		notAllowed(reference("Secret", "oauth.clients[nightly].clientSecretRef", "nightly", "client-secret", true))},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonReferenceKeyMissing,
 		reference("ConfigMap", "oauth.clients[nightly].jwksRef", "nightly", "jwks.json", true)},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonQuotaExceeded, deployment(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue,

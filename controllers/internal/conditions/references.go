@@ -15,7 +15,7 @@ func ofUpstream(field string) bool { return strings.HasPrefix(field, "upstreams[
 
 func ofOAuth(field string) bool { return strings.HasPrefix(field, "oauth.") }
 
-// referred is the first reference that leads nowhere, of those in the given fields;
+// referred is the first reference that cannot be used, of those in the given fields;
 // or ok.
 func referred(o *Observation, in func(field string) bool) (f fact, ok bool) {
 	for _, r := range o.References {
@@ -32,6 +32,10 @@ func referred(o *Observation, in func(field string) bool) (f fact, ok bool) {
 		switch {
 		case !r.Exists:
 			return no(missing, "There is no %s %s in this namespace: create it with the key %s, or change %s.", r.Kind, r.Name, r.Key, r.Field), false
+		case r.NotAllowed:
+			return no(v1alpha1.ReasonSecretNotAllowed,
+				"Secret %[1]s is not allowed for this MCPServer: have somebody who may change it run kubectl label secret %[1]s -n %[2]s %[3]s=%[4]s, or change %[5]s.",
+				r.Name, o.Server.Namespace, v1alpha1.LabelAllowedFor, o.Server.Name, r.Field), false
 		case !r.Found:
 			return no(keyMissing, "%s %s has no key %s: add it, or change %s.", r.Kind, r.Name, r.Key, r.KeyField), false
 		}
