@@ -22,6 +22,7 @@ const (
 	kindConfigMap        = "ConfigMap"
 	kindDeployment       = "Deployment"
 	kindDisruptionBudget = "PodDisruptionBudget"
+	kindPodMonitor       = "PodMonitor"
 	kindRole             = "Role"
 	kindRoleBinding      = "RoleBinding"
 	kindSecret           = "Secret"
@@ -33,6 +34,7 @@ var groups = map[string]schema.GroupVersion{
 	kindConfigMap:        corev1.SchemeGroupVersion,
 	kindDeployment:       appsv1.SchemeGroupVersion,
 	kindDisruptionBudget: policyv1.SchemeGroupVersion,
+	kindPodMonitor:       {Group: "monitoring.coreos.com", Version: "v1"},
 	kindRole:             rbacv1.SchemeGroupVersion,
 	kindRoleBinding:      rbacv1.SchemeGroupVersion,
 	kindSecret:           corev1.SchemeGroupVersion,

@@ -271,6 +271,8 @@ var situations = []situation{
 
 	{conditionType: v1alpha1.ConditionReconciling, status: isTrue, reason: v1alpha1.ReasonProgressing},
 	{conditionType: v1alpha1.ConditionReconciling, status: isFalse, reason: v1alpha1.ReasonSettled, after: everybodyIsFine},
+	{conditionType: v1alpha1.ConditionReconciling, status: isTrue, reason: v1alpha1.ReasonAPIMissing, says: "gateway.podMonitor: ",
+		spec: func(s *v1alpha1.MCPServer) { s.Spec.Gateway.PodMonitor = &v1alpha1.PodMonitor{} }},
 	{conditionType: v1alpha1.ConditionStalled, status: isFalse, reason: v1alpha1.ReasonNotStalled},
 	{conditionType: v1alpha1.ConditionStalled, status: isTrue, reason: v1alpha1.ReasonURLInCluster,
 		spec: func(s *v1alpha1.MCPServer) {

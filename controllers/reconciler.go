@@ -16,6 +16,7 @@ import (
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/conditions"
+	"vestibule.dev/vestibule/controllers/internal/resources"
 	"vestibule.dev/vestibule/gateway/config"
 )
 
@@ -34,6 +35,7 @@ import (
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=monitoring.coreos.com,resources=podmonitors,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 //
 // In its own namespace it takes the lease by which one of several leads, and says so.
@@ -64,6 +66,8 @@ type Reconciler struct {
 	applied applied
 	// keys are the Secrets with the keys, without these.
 	keys memo[*corev1.Secret]
+	// apis are those that the cluster may not have.
+	apis apis
 	// said are the events that are made once.
 	said memo[struct{}]
 }
@@ -121,6 +125,7 @@ func (r *Reconciler) pass(ctx context.Context, s *scope) error {
 		{"reading what the spec refers to", r.observeReferences},
 		{"looking at the gateway", r.observeGateway},
 		{"looking at the store", r.observeStore},
+		{"looking at what a cluster may not have", r.observeOptional},
 		{"checking the spec", r.observeRefusals},
 	} {
 		// One that fails says nothing about the others.
@@ -131,6 +136,17 @@ func (r *Reconciler) pass(ctx context.Context, s *scope) error {
 	if len(errs) > 0 {
 		return errors.Join(errs...) // Who has not seen all does nothing.
 	}
+	err := r.act(ctx, s)
+	if mayAct(ctx, s) == nil && s.own(child{kindService, resources.Name(s.server)}) != nil {
+		if e := r.applyOptional(ctx, s); e != nil {
+			err = errors.Join(err, fmt.Errorf("applying what a cluster may not have: %w", e))
+		}
+	}
+	return err
+}
+
+// act does one thing after the other, and stops at the first that fails.
+func (r *Reconciler) act(ctx context.Context, s *scope) error {
 	for _, act := range []step{
 		{"rotating the keys", r.rotateKeys},
 		{"making sure that nothing stands against it", mayAct},
@@ -180,6 +196,9 @@ type scope struct {
 	clientShards, grantShards int
 	// config is the name of the current configuration.
 	config string
+	// optional says of each kind that a cluster may not have why its child could not be
+	// looked at, or nil.
+	optional map[string]error
 	// again is when to look again though nothing has changed; zero for never.
 	again time.Time
 }

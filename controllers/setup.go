@@ -9,7 +9,9 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -30,33 +32,54 @@ func NewScheme() (*runtime.Scheme, error) {
 			return nil, fmt.Errorf("making the scheme: %w", err)
 		}
 	}
+	// Its kinds are not known, but what requests about them may ask for is.
+	metav1.AddToGroupVersion(scheme, groups[kindPodMonitor])
 	return scheme, nil
 }
 
-// Setup adds the controller to a manager whose cache has CacheOptions. Gateways run
-// this image.
-func Setup(mgr ctrl.Manager, image string) error {
+// Setup adds the controller to a manager whose cache has the CacheOptions of these
+// namespaces. Gateways run this image.
+func Setup(mgr ctrl.Manager, namespaces []string, image string) error {
 	if err := metrics.Registry.Register(counter{mgr.GetClient()}); err != nil {
 		return fmt.Errorf("setting up the metrics: %w", err)
 	}
-	return watch(mgr, New(mgr, image), controller.Options{MaxConcurrentReconciles: 4})
+	r, err := New(mgr, image)
+	if err != nil {
+		return err
+	}
+	c, err := watch(mgr, r, controller.Options{MaxConcurrentReconciles: 4})
+	if err != nil {
+		return err
+	}
+	r.follow(mgr, namespaces, c)
+	return nil
 }
 
 // New returns the reconciler of a manager.
-func New(mgr ctrl.Manager, image string) *Reconciler {
+func New(mgr ctrl.Manager, image string) (*Reconciler, error) {
+	asks, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("making the discovery client: %w", err)
+	}
 	return &Reconciler{
 		Client: mgr.GetClient(),
 		Live:   mgr.GetAPIReader(),
 		Events: mgr.GetEventRecorder("vestibule-controller"),
 		Image:  image,
 		Now:    time.Now,
-	}
+		apis:   apis{has: discover(asks), every: retryAPI, now: time.Now},
+	}, nil
+}
+
+// follow has what is looked for later watched by the controller, too.
+func (r *Reconciler) follow(mgr ctrl.Manager, namespaces []string, c controller.Controller) {
+	r.apis.watch = (&follower{mgr, namespaces, c}).watch
 }
 
 // watch calls r for whatever can change what it would do.
-func watch(mgr ctrl.Manager, r reconcile.Reconciler, o controller.Options) error {
+func watch(mgr ctrl.Manager, r reconcile.Reconciler, o controller.Options) (controller.Controller, error) {
 	w := watcher{mgr.GetClient()}
-	err := ctrl.NewControllerManagedBy(mgr).
+	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("mcpserver").
 		WithOptions(o).
 		For(&v1alpha1.MCPServer{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, commanded))).
@@ -71,9 +94,9 @@ func watch(mgr ctrl.Manager, r reconcile.Reconciler, o controller.Options) error
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(w.ofPod)).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(w.of(kindSecret)), builder.WithPredicates(notRecords)).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(w.of(kindConfigMap)), builder.WithPredicates(notRecords)).
-		Complete(r)
+		Build(r)
 	if err != nil {
-		return fmt.Errorf("setting up the controller: %w", err)
+		return nil, fmt.Errorf("setting up the controller: %w", err)
 	}
-	return nil
+	return c, nil
 }

@@ -106,6 +106,8 @@ func (w watcher) where(ctx context.Context, namespace string, match func(*v1alph
 	return requests
 }
 
+func ofOwner(_ context.Context, o client.Object) []reconcile.Request { return ownerOf(o) }
+
 func ownerOf(o client.Object) []reconcile.Request {
 	name := resources.OwnerOf(o)
 	if name == "" {

@@ -196,6 +196,9 @@ const (
 	ReasonSettled = "Settled"
 	// ReasonProgressing: what was applied takes effect.
 	ReasonProgressing = "Progressing"
+	// ReasonAPIMissing: the spec asks for an object of a kind that the cluster does not
+	// have.
+	ReasonAPIMissing = "APIMissing"
 	// ReasonRetrying: the last attempt failed, and is repeated.
 	ReasonRetrying = "Retrying"
 )

@@ -1,6 +1,8 @@
 package v1alpha1
 
 // Gateway sets how the gateway runs and what it trusts in its surroundings.
+//
+// +kubebuilder:validation:XValidation:rule=`!has(self.podMonitor) || self.metrics == 'Enabled'`,fieldPath=".podMonitor",message="gateway.podMonitor must be unset unless gateway.metrics is Enabled, since there is nothing to fetch."
 type Gateway struct {
 	// replicas is how many gateway pods run. Each serves everything, so that one
 	// may go at any time when there are others. 1 to 32, and 1 when
@@ -96,6 +98,16 @@ type Gateway struct {
 	//
 	// +optional
 	Tracing *Tracing `json:"tracing,omitempty"`
+
+	// podMonitor has the Prometheus Operator fetch the metrics: a PodMonitor of the name
+	// <metadata.name>-gateway is applied, and removed when this is unset. Where the cluster
+	// has no such API, the condition Reconciling says so, and it is looked for every 30
+	// seconds. metrics must be Enabled.
+	//
+	// When unset, there is none.
+	//
+	// +optional
+	PodMonitor *PodMonitor `json:"podMonitor,omitempty"`
 }
 
 // Quotas bound what one user, and one client, may ask of all routes together. A

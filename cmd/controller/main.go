@@ -112,7 +112,7 @@ func run(ctx context.Context, o *options) error {
 			return fmt.Errorf("adding a probe: %w", err)
 		}
 	}
-	if err := controllers.Setup(mgr, o.image); err != nil {
+	if err := controllers.Setup(mgr, split(o.namespaces), o.image); err != nil {
 		return err
 	}
 	slog.Info("starting", "gateway_image", o.image, "namespaces", o.namespaces)

@@ -33,12 +33,18 @@ type Observation struct {
 	References []Reference
 	// Gateway is what is known of the pods.
 	Gateway *Gateway
+	// Missing are what the spec asks for and the cluster has no API of.
+	Missing []Missing
 	// Failure is what went wrong in this pass, so that it is repeated.
 	Failure error
 	// Applied says that the Deployment is as the spec wants it since this pass, or
 	// was before.
 	Applied bool
 }
+
+// Missing is a kind of objects that the cluster does not have, and the field that asks
+// for one.
+type Missing struct{ Field, Kind, API string }
 
 // Refusal is one reason not to accept a spec.
 type Refusal struct{ Reason, Message string }

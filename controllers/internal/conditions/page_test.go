@@ -231,6 +231,10 @@ var examples = []example{
 		o.Failure = errors.New("applying the Service: applying Service weather-gateway: connection refused")
 	}},
 
+	{v1alpha1.ConditionReconciling, v1alpha1.ReasonAPIMissing, func(o *conditions.Observation) {
+		o.Missing = []conditions.Missing{{Field: "gateway.podMonitor", Kind: "PodMonitor", API: "monitoring.coreos.com/v1"}}
+	}},
+
 	{v1alpha1.ConditionStalled, v1alpha1.ReasonNotStalled, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionReady, v1alpha1.ReasonReady, func(*conditions.Observation) {}},
 

@@ -31,6 +31,9 @@ func reconciling(o *Observation, gating []metav1.Condition) metav1.Condition {
 	if slices.ContainsFunc(gating, waitsForUser) {
 		return no(v1alpha1.ReasonSettled, "Nothing is under way until what is False is mended.").of(v1alpha1.ConditionReconciling)
 	}
+	if len(o.Missing) > 0 {
+		return yes(v1alpha1.ReasonAPIMissing, "%s", o.Missing[0]).of(v1alpha1.ConditionReconciling)
+	}
 	for _, c := range gating {
 		if c.Status == metav1.ConditionUnknown {
 			return yes(v1alpha1.ReasonProgressing, "Waiting for %s: %s", c.Type, c.Message).of(v1alpha1.ConditionReconciling)
@@ -58,6 +61,10 @@ func stops(c metav1.Condition) bool {
 
 func waitsForUser(c metav1.Condition) bool {
 	return stops(c) || c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonNotDeployed
+}
+
+func (m Missing) String() string {
+	return fmt.Sprintf("%s: the cluster has no %s of %s: have it installed, or unset the field. It is looked for every 30 seconds.", m.Field, m.Kind, m.API)
 }
 
 func sprintReplicas(ready, replicas int) string {

@@ -53,12 +53,15 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 	if budget := resources.DisruptionBudget(server); budget != nil {
 		all = append(all, budget)
 	}
+	if monitor := resources.PodMonitor(server); monitor != nil {
+		all = append(all, monitor)
+	}
 	return append(all, configuration, deployment)
 }
 
 // A review shows what changes in users' clusters as a difference of these files.
 func TestChildren(t *testing.T) {
-	for _, name := range []string{"everything", "minimal", "memory", "migration"} {
+	for _, name := range []string{"everything", "minimal", "memory", "migration", "exposed"} {
 		t.Run(name, func(t *testing.T) {
 			var got []byte
 			for _, child := range children(t, read(t, name)) {

@@ -1,0 +1,262 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/discovery"
+	toolscache "k8s.io/client-go/tools/cache"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"vestibule.dev/vestibule/controllers/internal/conditions"
+	"vestibule.dev/vestibule/controllers/internal/resources"
+)
+
+const (
+	// retryAPI is when to look again for an API that the cluster does not have.
+	retryAPI = 30 * time.Second
+	// watchWithin is how long the first pass that needs an API waits for its watch.
+	watchWithin = 10 * time.Second
+)
+
+// apis knows which of the kinds that a cluster may have or not have it has, as far as
+// somebody asked. A kind that is there is watched from then on, until its API goes away.
+// The zero value knows none.
+type apis struct {
+	// has asks the API server whether it knows a kind: one request.
+	has func(kind string) (bool, error)
+	// watch begins to watch a kind. What is returned reads it, until gone was called.
+	watch func(kind string, gone func()) (client.Reader, error)
+	// every is when to look again for what is missing.
+	every time.Duration
+	// now tells the time.
+	now func() time.Time
+
+	mu    sync.Mutex
+	known map[string]*api
+}
+
+// api is what is known of one kind.
+type api struct {
+	mu     sync.Mutex
+	looked time.Time
+	reader client.Reader
+	err    error
+}
+
+func (a *apis) of(kind string) *api {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known == nil {
+		a.known = map[string]*api{}
+	}
+	if a.known[kind] == nil {
+		a.known[kind] = &api{}
+	}
+	return a.known[kind]
+}
+
+// reader is what objects of a kind are read from, or nil where the cluster does not
+// have it. The first who asks has it looked for, since there may be objects of before.
+// After that it is looked for only if it is wanted, and about once in every for
+// all MCPServers together: those who do not want it cost nothing.
+func (a *apis) reader(kind string, wanted bool) (client.Reader, error) {
+	if a.has == nil {
+		return nil, nil
+	}
+	k := a.of(kind)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	due := k.looked.IsZero() || wanted && a.now().Sub(k.looked) >= a.every-a.every/8
+	if k.reader != nil || !due {
+		return k.reader, k.err
+	}
+	k.looked = a.now()
+	there, err := a.has(kind)
+	if err == nil && there {
+		k.reader, err = a.watch(kind, func() { a.lose(kind) })
+	}
+	k.err = err
+	return k.reader, k.err
+}
+
+// lose forgets what is known of a kind, so that it is looked for again.
+func (a *apis) lose(kind string) {
+	k := a.of(kind)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.looked, k.reader, k.err = time.Time{}, nil, nil
+}
+
+// discover asks a discovery client, which any service account may use.
+func discover(d discovery.ServerResourcesInterface) func(kind string) (bool, error) {
+	return func(kind string) (bool, error) {
+		list, err := d.ServerResourcesForGroupVersion(groups[kind].String())
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("asking for %s: %w", groups[kind], err)
+		}
+		for _, r := range list.APIResources {
+			if r.Kind == kind {
+				return true, nil
+			}
+		}
+		return false, nil
+	}
+}
+
+// follower watches kinds for a controller that runs. Each has a cache of its own, which
+// ends with its API: the manager's would ask for it for ever.
+type follower struct {
+	mgr        ctrl.Manager
+	namespaces []string
+	controller controller.Controller
+}
+
+func (f *follower) watch(kind string, gone func()) (client.Reader, error) {
+	ctx, stop := context.WithCancel(context.Background())
+	o := CacheOptions(f.namespaces)
+	o.ByObject = nil
+	o.DefaultLabelSelector = labels.SelectorFromSet(resources.ManagedLabels())
+	o.Scheme, o.Mapper, o.HTTPClient = f.mgr.GetScheme(), f.mgr.GetRESTMapper(), f.mgr.GetHTTPClient()
+	o.DefaultWatchErrorHandler = func(ctx context.Context, r *toolscache.Reflector, err error) {
+		if apierrors.IsNotFound(err) {
+			stop()
+			go gone() // It may wait for the one who watches, who may wait for this.
+			return
+		}
+		toolscache.DefaultWatchErrorHandler(ctx, r, err)
+	}
+	objects, err := cache.New(f.mgr.GetConfig(), o)
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("watching %s: %w", kind, err)
+	}
+	err = f.mgr.Add(manager.RunnableFunc(func(running context.Context) error {
+		defer context.AfterFunc(running, stop)()
+		return objects.Start(ctx)
+	}))
+	src := source.Kind(objects, newObject(kind), handler.EnqueueRequestsFromMapFunc(ofOwner))
+	if err == nil {
+		err = f.controller.Watch(src)
+	}
+	if err == nil {
+		within, cancel := context.WithTimeout(ctx, watchWithin)
+		defer cancel()
+		err = src.WaitForSync(within)
+		err = errors.Join(err, ctx.Err())
+	}
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("watching %s: %w", kind, err)
+	}
+	return objects, nil
+}
+
+// optional are the kinds that a cluster may not have, in the order in which they are
+// applied.
+var optional = []string{kindPodMonitor}
+
+// observeOptional looks at the children of these kinds. That one cannot be looked at is
+// no reason not to do the rest: who applies it says so.
+func (r *Reconciler) observeOptional(ctx context.Context, s *scope) error {
+	s.optional = map[string]error{}
+	for _, kind := range optional {
+		field := resources.Asks(s.server, kind)
+		s.optional[kind] = r.observeOptionalChild(ctx, s, kind, field)
+	}
+	return nil
+}
+
+// errAbsent is why a child of a kind that the cluster does not have is not applied.
+var errAbsent = errors.New("the cluster does not have this API")
+
+func (r *Reconciler) observeOptionalChild(ctx context.Context, s *scope, kind, field string) error {
+	if s.children == nil {
+		return errAbsent // Nothing is done in this pass.
+	}
+	reader, err := r.apis.reader(kind, field != "")
+	if err != nil {
+		return err
+	}
+	c, key := child{kind, resources.Name(s.server)}, client.ObjectKey{Namespace: s.server.Namespace, Name: resources.Name(s.server)}
+	if reader == nil {
+		if field != "" {
+			r.miss(s, kind, field)
+		}
+		return errAbsent
+	}
+	o := newObject(kind)
+	err = reader.Get(ctx, key, o)
+	if apierrors.IsNotFound(err) && field != "" {
+		// It may be there without our labels.
+		o = metadataOf(kind)
+		err = r.Live.Get(ctx, key, o)
+	}
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return fmt.Errorf("reading %s %s: %w", kind, c.name, err)
+	case err == nil && (field != "" || metav1.IsControlledBy(o, s.server)):
+		s.children[c] = o
+	}
+	return nil
+}
+
+// applyOptional applies what is asked for of these kinds, and removes what is not any
+// more. One that fails says nothing about the others.
+func (r *Reconciler) applyOptional(ctx context.Context, s *scope) error {
+	var errs []error
+	for _, kind := range optional {
+		errs = append(errs, r.applyOptionalChild(ctx, s, child{kind, resources.Name(s.server)}))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Reconciler) applyOptionalChild(ctx context.Context, s *scope, c child) error {
+	field := resources.Asks(s.server, c.kind)
+	err := s.optional[c.kind]
+	if errors.Is(err, errAbsent) || err != nil && field == "" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if field == "" {
+		if o := s.own(c); o != nil {
+			return r.remove(ctx, c, o)
+		}
+		return nil
+	}
+	_, err = apply(ctx, r, s, c, resources.PodMonitor(s.server))
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		// The API went away a moment ago, or the namespace did.
+		if there, e := r.apis.has(c.kind); e == nil && !there {
+			r.miss(s, c.kind, field)
+			return nil
+		}
+	}
+	return err
+}
+
+// miss notes that the spec asks for what the cluster does not have, and looks again.
+func (r *Reconciler) miss(s *scope, kind, field string) {
+	s.seen.Missing = append(s.seen.Missing, conditions.Missing{Field: field, Kind: kind, API: groups[kind].String()})
+	if again := r.Now().Add(r.apis.every); s.again.IsZero() || again.Before(s.again) {
+		s.again = again
+	}
+}

@@ -1,0 +1,208 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+)
+
+// Who does not want what the cluster does not have costs no request, and those who
+// do cost one in a while together.
+func TestWhatTheClusterDoesNotHaveIsLookedForNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looked, watched, there, trouble := 0, 0, false, error(nil)
+		var gone func()
+		a := &apis{
+			every: retryAPI, now: time.Now,
+			has: func(string) (bool, error) { looked++; return there, trouble },
+			watch: func(_ string, g func()) (client.Reader, error) {
+				watched++
+				gone = g
+				return admin, nil
+			},
+		}
+		ask := func(wanted, want bool, wantLooked, wantWatched int) {
+			t.Helper()
+			reader, err := a.reader(kindPodMonitor, wanted)
+			if (reader != nil) != want || (err != nil) != (trouble != nil) || looked != wantLooked || watched != wantWatched {
+				t.Errorf("there is %v (%v), after %d looks and %d watches; want %v, %d, %d", reader != nil, err, looked, watched, want, wantLooked, wantWatched)
+			}
+		}
+		ask(false, false, 1, 0) // There may be objects of before.
+		for range 10 {
+			ask(false, false, 1, 0)
+			ask(true, false, 1, 0)
+		}
+		time.Sleep(retryAPI)
+		ask(false, false, 1, 0)
+		ask(true, false, 2, 0)
+		there = true
+		ask(true, false, 2, 0)
+		time.Sleep(retryAPI)
+		for range 10 {
+			ask(true, true, 3, 1)
+			ask(false, true, 3, 1)
+		}
+		there = false
+		gone()
+		ask(true, false, 4, 1)
+		time.Sleep(retryAPI)
+		trouble = errors.New("no answer")
+		ask(true, false, 5, 1)
+		ask(false, false, 5, 1)
+		time.Sleep(retryAPI)
+		there, trouble = true, nil
+		ask(true, true, 6, 2)
+	})
+}
+
+// install adds a CRD to the cluster.
+func install(t *testing.T, crd *apiextensionsv1.CustomResourceDefinition) {
+	t.Helper()
+	crd = crd.DeepCopy()
+	must(t, admin.Create(t.Context(), crd))
+	eventually(t, "CRD "+crd.Name, func() bool {
+		must(t, admin.Get(t.Context(), client.ObjectKeyFromObject(crd), crd))
+		for _, c := range crd.Status.Conditions {
+			if c.Type == apiextensionsv1.Established && c.Status == apiextensionsv1.ConditionTrue {
+				return true
+			}
+		}
+		return false
+	})
+	t.Cleanup(func() { uninstall(t, crd) })
+}
+
+// uninstall removes a CRD, and waits until it is gone.
+func uninstall(t *testing.T, crd *apiextensionsv1.CustomResourceDefinition) {
+	t.Helper()
+	ctx := t.Context()
+	if ctx.Err() != nil {
+		ctx = context.Background()
+	}
+	if err := client.IgnoreNotFound(admin.Delete(ctx, crd.DeepCopy())); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the end of CRD "+crd.Name, func() bool {
+		return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(crd), &apiextensionsv1.CustomResourceDefinition{}))
+	})
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for begun := time.Now(); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(begun) > patience {
+			t.Fatalf("%s does not come", what)
+		}
+	}
+}
+
+// podMonitors is a CRD of the name of the Prometheus Operator's.
+var podMonitors = &apiextensionsv1.CustomResourceDefinition{
+	ObjectMeta: metav1.ObjectMeta{Name: "podmonitors.monitoring.coreos.com"},
+	Spec: apiextensionsv1.CustomResourceDefinitionSpec{
+		Group: "monitoring.coreos.com", Scope: apiextensionsv1.NamespaceScoped,
+		Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: "podmonitors", Singular: "podmonitor", Kind: "PodMonitor", ListKind: "PodMonitorList"},
+		Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{
+			Name: "v1", Served: true, Storage: true,
+			Schema: &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{
+				Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{
+					"spec": {Type: "object", XPreserveUnknownFields: ptr.To(true)},
+				},
+			}},
+		}},
+	},
+}
+
+// child of a kind that is in no scheme; nil if there is none.
+func (w *world) child(kind string) *unstructured.Unstructured {
+	w.t.Helper()
+	o := &unstructured.Unstructured{}
+	o.SetGroupVersionKind(groups[kind].WithKind(kind))
+	err := admin.Get(w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: w.gateway()}, o)
+	if client.IgnoreNotFound(err) != nil && !meta.IsNoMatchError(err) {
+		w.t.Fatal(err)
+	}
+	if err != nil {
+		return nil
+	}
+	return o
+}
+
+// An API that is installed after the controller has started is used, and its end is
+// said: the controller goes on, and uses it again when it is back.
+func TestAnAPIComesAndGoes(t *testing.T) {
+	r := start(t, account(t, "default"))
+	w, other := newWorld(t, namespace(t), "weather"), newWorld(t, namespace(t), "other")
+	other.server()
+	w.server(func(s *v1alpha1.MCPServer) {
+		s.Spec.Gateway.PodMonitor = &v1alpha1.PodMonitor{Labels: map[string]v1alpha1.LabelValue{"release": "prometheus"}}
+	})
+	other.becomes(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonProgressing)
+	w.becomes(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAPIMissing)
+	w.deployment() // All else is done.
+	r.rest(other)
+	before := r.count(other)
+	for range 2 {
+		install(t, podMonitors)
+		w.eventually("the PodMonitor", func() bool { return w.child(kindPodMonitor) != nil })
+		w.becomes(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonProgressing)
+		if got := w.child(kindPodMonitor); got.GetLabels()["release"] != "prometheus" || !metav1.IsControlledBy(got, w.get()) {
+			t.Errorf("the PodMonitor is %v", got)
+		}
+		// It is watched: who deletes it gets it back.
+		must(t, admin.Delete(t.Context(), w.child(kindPodMonitor)))
+		w.eventually("the PodMonitor again", func() bool { return w.child(kindPodMonitor) != nil })
+
+		uninstall(t, podMonitors)
+		w.becomes(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAPIMissing)
+		time.Sleep(2 * time.Second) // It is looked for once in a while, and no more.
+		passes := r.count(w)
+		time.Sleep(3 * time.Second)
+		if n := r.count(w) - passes; n > 5 {
+			t.Errorf("%d passes in 3 s, for an API that is looked for every second", n)
+		}
+	}
+	if n := r.count(other) - before; n > 0 {
+		t.Errorf("%d passes for what does not ask for it", n)
+	}
+}
+
+// What is not asked for any more is removed, by a controller that was not there when
+// it was made as well; and what is another's stays.
+func TestAPodMonitorIsRemoved(t *testing.T) {
+	install(t, podMonitors)
+	w := newWorld(t, namespace(t), "weather")
+	foreign := &unstructured.Unstructured{}
+	foreign.SetGroupVersionKind(groups[kindPodMonitor].WithKind(kindPodMonitor))
+	foreign.SetNamespace(w.namespace)
+	foreign.SetName(w.gateway())
+	w.create(foreign.DeepCopy())
+	r := start(t, account(t, "default"))
+	w.server()
+	w.becomes(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.PodMonitor = &v1alpha1.PodMonitor{} })
+	w.becomes(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonNameConflict)
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.PodMonitor = nil })
+	w.becomes(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	must(t, admin.Delete(t.Context(), foreign))
+
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.PodMonitor = &v1alpha1.PodMonitor{} })
+	w.eventually("the PodMonitor", func() bool { return w.child(kindPodMonitor) != nil })
+	r.stop()
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.PodMonitor = nil })
+	start(t, account(t, "default"))
+	w.eventually("its end", func() bool { return w.child(kindPodMonitor) == nil })
+}
