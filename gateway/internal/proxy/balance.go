@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,9 +23,27 @@ var errNoPod = errors.New("no pod takes requests")
 // transport returns what calls the backend's address, or one of its pods.
 func (h *Handler) transport() http.RoundTripper {
 	if h.Pods == nil {
-		return h.Transport
+		return direct{h.Transport}
 	}
 	return balancer{h}
+}
+
+// direct sends a request to the backend's address.
+type direct struct{ http.RoundTripper }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	c, ok := r.Context().Value(callKey{}).(*call)
+	if !ok || c.body == nil {
+		return d.RoundTripper.RoundTrip(r)
+	}
+	out := r.WithContext(r.Context()) // a copy, since who is called with a request must not change it
+	out.Body = io.NopCloser(bytes.NewReader(c.body))
+	resp, err := d.RoundTripper.RoundTrip(out)
+	if err != nil {
+		return nil, err
+	}
+	resp.Request = r
+	return resp, nil
 }
 
 // podsKnown waits until there is something to choose from.
@@ -63,7 +82,7 @@ func (b balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 		if c.pod == nil {
 			return nil, errNoPod
 		}
-		resp, err := b.send(r, c.pod)
+		resp, err := b.send(r, c)
 		if err == nil || !notSent(err) {
 			return resp, err
 		}
@@ -76,13 +95,16 @@ func (b balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-func (b balancer) send(r *http.Request, pod *pods.Pod) (*http.Response, error) {
-	done := pod.Begin()
+func (b balancer) send(r *http.Request, c *call) (*http.Response, error) {
+	done := c.pod.Begin()
 	to := *r.URL
-	to.Host = pod.Addr
+	to.Host = c.pod.Addr
 	out := r.WithContext(r.Context()) // a copy that shares the headers, which nobody changes
 	out.URL = &to
-	if r.Body != nil && r.Body != http.NoBody {
+	switch {
+	case c.body != nil:
+		out.Body = io.NopCloser(bytes.NewReader(c.body))
+	case r.Body != nil && r.Body != http.NoBody:
 		// The transport closes it when it fails, and the next pod is to have it. The
 		// reverse proxy closes it in the end.
 		out.Body = io.NopCloser(r.Body)

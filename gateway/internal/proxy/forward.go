@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
@@ -17,6 +18,11 @@ import (
 
 // maxBody bounds a request's body, in bytes. Answers are not bounded.
 const maxBody = 8 << 20
+
+// smallBody is up to what size a body is read before the backend is asked. Then it
+// leaves in one write with its head, where net/http makes two of a body that is still
+// to come: that is an eighth of what a call costs. Almost all calls are smaller.
+const smallBody = 4 << 10
 
 // forward passes the request on.
 func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
@@ -52,10 +58,19 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 	// begins, and a transport that looks for the end once more, after that, would take
 	// the closed body for a failure and cut the answer off.
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	if r.ContentLength > 0 && r.ContentLength <= smallBody {
+		c.body = make([]byte, r.ContentLength)
+		if _, err := io.ReadFull(r.Body, c.body); err != nil {
+			e := unread(err)
+			writeRPC(w, e.status, e.code, e.message)
+			return
+		}
+	}
 	cors.Hide(w.Header())
 	c.answer = newAnswer(w, r.ProtoMajor > 1)
 	defer c.answer.close()
-	h.proxy.ServeHTTP(c.answer, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
+	h.proxy.ServeHTTP(c.answer, r)
 }
 
 func (h *Handler) newProxy() *httputil.ReverseProxy {

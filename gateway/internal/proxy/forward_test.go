@@ -4,10 +4,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,7 +64,8 @@ func TestAnAnswerThatBeginsEarlyIsNotCutOff(t *testing.T) {
 		h.forward(w, r.WithContext(context.WithValue(r.Context(), begunKey{}, begun)), &call{})
 	}))
 	defer server.Close()
-	resp, err := http.Post(server.URL+"/mcp", "application/json", strings.NewReader(`{"jsonrpc":"2.0"}`))
+	large := `{"jsonrpc":"2.0","method":"` + strings.Repeat("x", smallBody) + `"}` // a small one is read before
+	resp, err := http.Post(server.URL+"/mcp", "application/json", strings.NewReader(large))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,5 +73,61 @@ func TestAnAnswerThatBeginsEarlyIsNotCutOff(t *testing.T) {
 	close(begun)
 	if _, err := io.ReadAll(resp.Body); err != nil {
 		t.Errorf("the answer is cut off: %v", err)
+	}
+}
+
+// counting counts the writes to a connection.
+type counting struct {
+	net.Conn
+	writes *atomic.Int32
+}
+
+func (c counting) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+func TestHeadAndBodyOfASmallCallLeaveTogether(t *testing.T) {
+	const request = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		data, _ := io.ReadAll(r.Body) // all of it first: this server does not read and write at once
+		_, _ = w.Write(data)
+	}))
+	defer backend.Close()
+	var writes atomic.Int32
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, backend.Listener.Addr().String())
+		return counting{conn, &writes}, err
+	}}
+	defer transport.CloseIdleConnections()
+	h := bare(t, transport)
+	for _, tc := range []struct {
+		what, body string
+		together   bool
+	}{
+		{"small", request, true},
+		{"as large as small ones are", strings.Repeat("x", smallBody), false}, // more than the transport's buffer
+		{"none", "", true},
+	} {
+		writes.Store(0)
+		w := httptest.NewRecorder()
+		h.forward(w, httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(tc.body)), &call{})
+		if w.Code != http.StatusOK || w.Body.String() != tc.body {
+			t.Errorf("%s: the answer is %d with %d bytes, not the body", tc.what, w.Code, w.Body.Len())
+		}
+		if n := writes.Load(); tc.together && n != 1 {
+			t.Errorf("%s: head and body left in %d writes", tc.what, n)
+		}
+	}
+}
+
+func TestABodyThatEndsEarlyReachesNobody(t *testing.T) {
+	h := bare(t, nil) // which would panic
+	r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("{"))
+	r.ContentLength = 2
+	w := httptest.NewRecorder()
+	h.forward(w, r, &call{})
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "did not arrive whole") {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

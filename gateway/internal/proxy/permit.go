@@ -127,14 +127,9 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (jsonrpc.Body, er
 		return jsonrpc.Body{}, e
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return jsonrpc.Body{}, errTooLarge
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return jsonrpc.Body{}, &refusal{http.StatusRequestTimeout, codeServerError, "the body did not arrive in time"}
 	case err != nil:
-		return jsonrpc.Body{}, &refusal{http.StatusBadRequest, codeServerError, "the body did not arrive whole"}
+		return jsonrpc.Body{}, unread(err)
 	case len(data) == 0 && r.Method != http.MethodPost:
 		return jsonrpc.Body{}, nil
 	}
@@ -144,6 +139,18 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (jsonrpc.Body, er
 	}
 	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
 	return body, err
+}
+
+// unread is the answer to a request whose body could not be read.
+func unread(err error) *refusal {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return errTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &refusal{http.StatusRequestTimeout, codeServerError, "the body did not arrive in time"}
+	}
+	return &refusal{http.StatusBadRequest, codeServerError, "the body did not arrive whole"}
 }
 
 // errNoScopes is for what scopes name, on a route where nobody has any.

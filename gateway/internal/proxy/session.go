@@ -84,6 +84,8 @@ type call struct {
 	pod *pods.Pod
 	// answer is where the backend's goes to.
 	answer *answer
+	// body is all of it, if it was read.
+	body []byte
 	// late says that the body did not arrive in time.
 	late atomic.Bool
 	// introduction is what the backend is told of who calls, if anything.
