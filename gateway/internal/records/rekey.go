@@ -60,9 +60,12 @@ func (t *Table[T]) Unreadable() (sealed, all int) {
 // Rekey is to be called when the ring's keys were replaced: records that did not open
 // may open now, and others may not any more.
 func (t *Table[T]) Rekey() {
+	t.keyed.Lock()
+	defer t.keyed.Unlock()
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	for id, c := range maps.Clone(t.closed) { // take changes it
+	unopened := maps.Clone(t.closed)
+	t.mu.Unlock()
+	for id, c := range unopened {
 		t.take(id, c.raw)
 	}
 	t.rows.Range(func(id, r any) bool {

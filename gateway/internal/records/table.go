@@ -40,6 +40,10 @@ type Table[T any] struct {
 	sealer sealer
 	rows   sync.Map // store.ID → *row[T]
 
+	// keyed is held, if only to read, from a record's opening until it is taken in:
+	// nothing is taken in with keys that have been replaced since.
+	keyed sync.RWMutex
+
 	mu     sync.Mutex // guards what follows, and writes to rows
 	index  map[string]map[store.ID]*T
 	closed map[store.ID]closed
@@ -62,16 +66,23 @@ func New[T any](opts Options[T]) *Table[T] {
 	}
 }
 
-// Observe takes a record's new value into the copy; nil means that it is gone.
+// Observe takes a record's new value into the copy; nil means that it is gone. Calls
+// about several records may run at once, and open them at once.
 func (t *Table[T]) Observe(id store.ID, value []byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.keyed.RLock()
+	defer t.keyed.RUnlock()
 	t.take(id, value)
 }
 
-// take is Observe; mu is held. Not before is the value opened: nothing is taken in
-// with keys that have been replaced since.
+// take is Observe; keyed is held.
 func (t *Table[T]) take(id store.ID, value []byte) {
+	var next *row[T]
+	var err error
+	if value != nil {
+		next, err = t.decode(id, value)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if old, ok := t.rows.Load(id); ok {
 		name := old.(*row[T]).index
 		delete(t.index[name], id)
@@ -80,14 +91,11 @@ func (t *Table[T]) take(id store.ID, value []byte) {
 		}
 	}
 	delete(t.closed, id)
-	if value == nil {
-		t.rows.Delete(id)
-		return
-	}
-	next, err := t.decode(id, value)
 	if err != nil {
-		t.rows.Delete(id)
 		t.close(id, value, err)
+	}
+	if next == nil {
+		t.rows.Delete(id)
 		return
 	}
 	if t.index[next.index] == nil {

@@ -3,6 +3,7 @@ package etcd
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -76,11 +77,35 @@ func (r *replica) attach(observe store.Observer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.observe = observe
+	values := map[key][]byte{}
 	for k, e := range r.records {
 		if e.value != nil {
-			observe(k.kind, k.id, e.value)
+			values[k] = e.value
 		}
 	}
+	r.tell(values)
+}
+
+// tell tells the observer of several records at once, since most of it is opening
+// them. It is called with mu held, as put is.
+func (r *replica) tell(values map[key][]byte) {
+	if r.observe == nil {
+		return
+	}
+	var all sync.WaitGroup
+	next := make(chan key, len(values))
+	for k := range values {
+		next <- k
+	}
+	close(next)
+	for range min(runtime.GOMAXPROCS(0), len(values)) {
+		all.Go(func() {
+			for k := range next {
+				r.observe(k.kind, k.id, values[k])
+			}
+		})
+	}
+	all.Wait()
 }
 
 // follow begins a watch that end ends, and returns its epoch.
@@ -176,9 +201,13 @@ func (r *replica) listed(epoch int, records map[key][]byte, revision int64, last
 	if epoch != r.epoch {
 		return false
 	}
+	news := map[key][]byte{}
 	for k, value := range records {
-		r.put(k, value, revision)
+		if r.keep(k, value, revision) {
+			news[k] = value
+		}
 	}
+	r.tell(news)
 	if !last {
 		return true
 	}
@@ -195,9 +224,16 @@ func (r *replica) listed(epoch int, records map[key][]byte, revision int64, last
 // put replaces what is known of a record as of an earlier revision, and tells the
 // observer of a change. It is called with mu held: that puts the calls in order.
 func (r *replica) put(k key, value []byte, asOf int64) {
+	if r.keep(k, value, asOf) && r.observe != nil {
+		r.observe(k.kind, k.id, value)
+	}
+}
+
+// keep is put without the observer. It returns whether that has to be told.
+func (r *replica) keep(k key, value []byte, asOf int64) (news bool) {
 	known := r.records[k]
 	if asOf < known.asOf {
-		return
+		return false
 	}
 	r.size[k.kind] += len(value) - len(known.value)
 	r.records[k] = entry{value, asOf}
@@ -206,9 +242,7 @@ func (r *replica) put(k key, value []byte, asOf int64) {
 	} else {
 		delete(r.gone, k)
 	}
-	if r.observe != nil && !same(known.value, value) {
-		r.observe(k.kind, k.id, value)
-	}
+	return !same(known.value, value)
 }
 
 // prune forgets records that are gone.
