@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/conditions"
 	"vestibule.dev/vestibule/controllers/internal/resources"
 )
 
@@ -74,7 +76,7 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 		return errStop
 	}
 	for _, ref := range s.seen.References {
-		if !ref.Found {
+		if !ref.Found || ref.Unusable != "" {
 			return errStop
 		}
 	}
@@ -114,7 +116,7 @@ func backendPorts(s *scope) (ports map[v1alpha1.ServicePort]resources.Port, ok b
 }
 
 func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {
-	references, err := json.Marshal(s.seen.References)
+	references, err := json.Marshal(slices.DeleteFunc(slices.Clone(s.seen.References), func(r conditions.Reference) bool { return r.Followed }))
 	if err != nil {
 		return fmt.Errorf("encoding the references: %w", err)
 	}

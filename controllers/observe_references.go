@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,9 +22,13 @@ func (r *Reconciler) observeReferences(ctx context.Context, s *scope) error {
 			return err
 		}
 		digest, found := seen.digests[ref.Key]
-		references = append(references, conditions.Reference{
+		reference := conditions.Reference{
 			Reference: ref, Exists: seen.exists, NotAllowed: seen.notAllowed, Found: found, Digest: digest,
-		})
+		}
+		if ref.Followed {
+			reference.Unusable = seen.noCertificate
+		}
+		references = append(references, reference)
 	}
 	s.seen.References = references
 	return nil
@@ -33,6 +39,8 @@ type referred struct {
 	exists, notAllowed bool
 	// digests stand for what it has under each of its keys.
 	digests map[string]string
+	// noCertificate is why a Secret has no certificate with its key; empty if it has.
+	noCertificate string
 }
 
 // lookAt has the metadata from the cache, which says when to read the content again.
@@ -50,8 +58,8 @@ func (r *Reconciler) lookAt(ctx context.Context, s *scope, c child) (referred, e
 	if c.kind == kindSecret && !s.server.MayUse(meta) {
 		return referred{exists: true, notAllowed: true}, nil
 	}
-	if digests, ok := r.contents.at(id, version(meta)); ok {
-		return referred{exists: true, digests: digests}, nil
+	if known, ok := r.contents.at(id, version(meta)); ok {
+		return known, nil
 	}
 	o := newObject(c.kind)
 	err = r.Live.Get(ctx, key, o)
@@ -61,25 +69,29 @@ func (r *Reconciler) lookAt(ctx context.Context, s *scope, c child) (referred, e
 	if err != nil {
 		return referred{}, nil
 	}
-	digests := digestsOf(o)
-	r.contents.remember(id, version(o), digests)
-	return referred{exists: true, digests: digests}, nil
+	read := read(o)
+	r.contents.remember(id, version(o), read)
+	return read, nil
 }
 
-func digestsOf(o client.Object) map[string]string {
-	digests := map[string]string{}
+func read(o client.Object) referred {
+	r := referred{exists: true, digests: map[string]string{}}
 	switch o := o.(type) {
 	case *corev1.Secret:
 		for k, v := range o.Data {
-			digests[k] = resources.Digest(v)
+			r.digests[k] = resources.Digest(v)
+		}
+		// Its errors quote nothing.
+		if _, err := tls.X509KeyPair(o.Data[corev1.TLSCertKey], o.Data[corev1.TLSPrivateKeyKey]); err != nil {
+			r.noCertificate = strings.TrimPrefix(err.Error(), "tls: ")
 		}
 	case *corev1.ConfigMap:
 		for k, v := range o.Data {
-			digests[k] = resources.Digest([]byte(v))
+			r.digests[k] = resources.Digest([]byte(v))
 		}
 		for k, v := range o.BinaryData {
-			digests[k] = resources.Digest(v)
+			r.digests[k] = resources.Digest(v)
 		}
 	}
-	return digests
+	return r
 }

@@ -128,6 +128,10 @@ func initialAccessToken(s *v1alpha1.MCPServer) {
 	s.Spec.OAuth.ClientRegistration.InitialAccessTokenRef = &v1alpha1.KeyReference{Name: s.Name + "-registration", Key: "token"}
 }
 
+func withTLS(s *v1alpha1.MCPServer) {
+	s.Spec.Gateway.TLS = &v1alpha1.GatewayTLS{SecretRef: v1alpha1.ObjectReference{Name: s.Name + "-tls"}}
+}
+
 func waiting(reason, message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "gateway", Image: image, State: corev1.ContainerState{
@@ -242,6 +246,10 @@ var situations = []situation{
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonReferenceKeyMissing,
 		says: "oauth.clientRegistration.initialAccessTokenRef.key", spec: initialAccessToken,
 		before: func(w *world) { w.create(&corev1.Secret{ObjectMeta: w.allowed(w.name + "-registration")}) }},
+	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonReferenceMissing, says: "gateway.tls.secretRef", spec: withTLS},
+	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonCertificateInvalid,
+		says: "-tls has no certificate with its key", spec: withTLS,
+		before: func(w *world) { w.tls("no certificate", "no key") }},
 	ofDeployment(v1alpha1.ReasonQuotaExceeded, "ResourceQuota", appsv1.DeploymentCondition{
 		Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: `pods "x" is forbidden: exceeded quota: small`}),
 	ofDeployment(v1alpha1.ReasonPodsRefused, "violates PodSecurity", appsv1.DeploymentCondition{

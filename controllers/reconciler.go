@@ -59,7 +59,7 @@ type Reconciler struct {
 	Now func() time.Time
 
 	// What was read, and when, of what the cache has no content of.
-	contents memo[map[string]string]
+	contents memo[referred]
 	reported memo[map[types.UID]*config.Report]
 	// counted is how many shards there were, which the cache may be late to know.
 	counted memo[int]
@@ -156,9 +156,9 @@ func (r *Reconciler) act(ctx context.Context, s *scope) error {
 		{"clearing the report", r.clearReport},
 		{"granting the gateway its rights", r.applyRights},
 		{"applying the policy", r.applyPolicy},
-		{"applying the Service", r.applyService},
 		{"applying the disruption budget", r.applyDisruptionBudget},
 		{"creating the configuration", r.ensureConfig},
+		{"applying the Service", r.applyService},
 		{"applying the Deployment", r.applyDeployment},
 		{"removing configurations that nobody uses", r.collectConfigs},
 	} {

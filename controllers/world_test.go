@@ -169,6 +169,18 @@ func (w *world) allowed(name string) metav1.ObjectMeta {
 	return meta
 }
 
+// tls writes the Secret of withTLS.
+func (w *world) tls(cert, key string) {
+	w.t.Helper()
+	s := &corev1.Secret{ObjectMeta: w.allowed(w.name + "-tls"), Type: corev1.SecretTypeTLS,
+		Data: map[string][]byte{"tls.crt": []byte(cert), "tls.key": []byte(key)}}
+	err := admin.Create(w.t.Context(), s)
+	if err != nil {
+		err = admin.Update(w.t.Context(), s)
+	}
+	must(w.t, err)
+}
+
 func (w *world) gateway() string { return w.name + "-gateway" }
 
 func (w *world) deployment() *appsv1.Deployment {

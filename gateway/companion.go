@@ -123,12 +123,16 @@ func (c *companion) policyProblem() error {
 	return c.badPolicy
 }
 
+// checkPolicy also says whether the newest certificate is in use.
 func (c *companion) checkPolicy(context.Context) (string, *report.Failure) {
 	switch err := c.policyProblem(); {
 	case err != nil:
 		return "", &report.Failure{Reason: config.ReasonPolicyInvalid, Message: err.Error()}
 	case c.parts.rules.get() == nil:
 		return "", &report.Failure{Reason: config.ReasonPolicyInvalid, Message: "the policy was not read yet"}
+	}
+	if err := c.parts.certificate.problem(); err != nil {
+		return "", &report.Failure{Reason: config.ReasonCertificateInvalid, Message: "the newest certificate is not used: " + err.Error()}
 	}
 	return "the newest policy is in force", nil
 }

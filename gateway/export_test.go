@@ -25,6 +25,23 @@ func LookForKeysEvery(d time.Duration) (restore func()) {
 	return func() { keysEvery = before }
 }
 
+// LookForCertificatesEvery is the same for certificates.
+func LookForCertificatesEvery(d time.Duration) (restore func()) {
+	before := certificateEvery
+	certificateEvery = d
+	return func() { certificateEvery = before }
+}
+
+// PolicyCheck returns the reason that a gateway would report of its policy and its
+// certificate, or nothing.
+func PolicyCheck(g *Gateway) (reason string) {
+	c := &companion{parts: &parts{rules: g.rules, certificate: g.certificate}}
+	if _, failure := c.checkPolicy(context.Background()); failure != nil {
+		return failure.Reason
+	}
+	return ""
+}
+
 // StoreCheck returns what a gateway would report of its store after another look at
 // its keys: the reason of a failure and its message, or nothing. The store runs until
 // ctx is done, and is not waited for.

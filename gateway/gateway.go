@@ -67,7 +67,9 @@ type Gateway struct {
 	grants  *grants.Service
 	rules   *inForce
 	keys    *keyFile
-	handler http.Handler
+	// certificate is nil where TLS ends before the gateway.
+	certificate *certificate
+	handler     http.Handler
 	// metrics and tracing are nil if they are off.
 	metrics *telemetry.Metrics
 	tracing *telemetry.Tracing
@@ -93,7 +95,7 @@ func New(cfg *config.Config, set *config.KeySet, o Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		log: o.Log, store: p.store, clients: p.clients, grants: p.grants, rules: p.rules, keys: p.keys, drain: newDrain(),
-		metrics: p.metrics, tracing: p.tracing,
+		certificate: p.certificate, metrics: p.metrics, tracing: p.tracing,
 	}
 	g.handler = p.router(g.drain)
 	if cfg.Cluster != nil {
@@ -151,6 +153,8 @@ type parts struct {
 	metrics   *telemetry.Metrics
 	tracing   *telemetry.Tracing
 	callers   map[*config.Identity]*caller.Service
+
+	certificate *certificate
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
@@ -161,6 +165,11 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		p.metrics = telemetry.NewMetrics()
 	}
 	var err error
+	if cfg.TLS != nil {
+		if p.certificate, err = newCertificate(*cfg.TLS, o.Log); err != nil {
+			return nil, err
+		}
+	}
 	if p.backends, err = newBackends(cfg, o.Pods); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,8 @@ type Timing struct {
 // DefaultTiming fits into the 30 seconds that a pod has by default.
 var DefaultTiming = Timing{Announce: 5 * time.Second, Stagger: 8 * time.Second, Finish: 20 * time.Second}
 
-// Serve serves the public listener, and on the other probes (/healthz, /readyz) and
+// Serve serves the public listener, with TLS if the configuration has a certificate,
+// and on the other probes (/healthz, /readyz) and
 // the metrics (/metrics), if they are on, until ctx is done; then it drains, and
 // returns when all has ended. admin may be nil. It closes both listeners.
 func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing Timing) error {
@@ -39,14 +41,19 @@ func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing 
 	failed := make(chan error, 3)
 	go func() { failed <- g.Watch(watching) }()
 	go g.keys.run(watching)
+	var security *tls.Config
+	if g.certificate != nil {
+		go g.certificate.run(watching)
+		security = g.certificate.settings()
+	}
 	if g.companion != nil {
 		go g.companion.run(watching)
 	}
 
 	stopping := &atomic.Bool{}
-	servers := []*http.Server{g.serve(public, lastAnswers(stopping, g.handler), failed)}
+	servers := []*http.Server{g.serve(public, security, lastAnswers(stopping, g.handler), failed)}
 	if admin != nil {
-		servers = append(servers, g.serve(admin, g.probes(stopping), failed))
+		servers = append(servers, g.serve(admin, nil, g.probes(stopping), failed))
 	}
 	var err error
 	select {
@@ -88,9 +95,11 @@ func lastAnswers(stopping *atomic.Bool, next http.Handler) http.Handler {
 
 func pause(d time.Duration) { <-time.After(d) }
 
-func (g *Gateway) serve(l net.Listener, h http.Handler, failed chan<- error) *http.Server {
+// serve serves with TLS if security is not nil.
+func (g *Gateway) serve(l net.Listener, security *tls.Config, h http.Handler, failed chan<- error) *http.Server {
 	s := &http.Server{
-		Handler: h,
+		TLSConfig: security,
+		Handler:   h,
 		// No write timeout: streams last for hours.
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -110,11 +119,17 @@ func (g *Gateway) serve(l net.Listener, h http.Handler, failed chan<- error) *ht
 		},
 		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
-	// Proxies in front may speak either: HTTP/2 begins at once, without an upgrade.
+	// Proxies in front may speak either. With TLS it is negotiated; else HTTP/2 begins at
+	// once, without an upgrade.
 	s.Protocols.SetHTTP1(true)
-	s.Protocols.SetUnencryptedHTTP2(true)
+	s.Protocols.SetHTTP2(security != nil)
+	s.Protocols.SetUnencryptedHTTP2(security == nil)
+	run := s.Serve
+	if security != nil {
+		run = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
+	}
 	go func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := run(l); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err
 		}
 	}()

@@ -21,9 +21,10 @@ const soon = 10 * time.Second
 // running is a gateway that the test stops.
 type running struct {
 	*gatewaytest.Server
-	admin string
-	stop  context.CancelFunc
-	ended chan error
+	gateway *gateway.Gateway
+	admin   string
+	stop    context.CancelFunc
+	ended   chan error
 }
 
 // serve runs a gateway with its probes.
@@ -41,7 +42,7 @@ func serve(t *testing.T, setup gatewaytest.Setup, timing gateway.Timing) *runnin
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	r := &running{Server: s, admin: "http://" + admin.Addr().String(), stop: stop, ended: make(chan error, 1)}
+	r := &running{Server: s, gateway: g, admin: "http://" + admin.Addr().String(), stop: stop, ended: make(chan error, 1)}
 	go func() { r.ended <- errors.Join(g.Serve(ctx, public, admin, timing), g.Close()) }()
 	t.Cleanup(stop)
 	return r

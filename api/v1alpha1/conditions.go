@@ -173,6 +173,9 @@ const (
 	ReasonReferenceMissing = "ReferenceMissing"
 	// ReasonReferenceKeyMissing: such an object exists without the key.
 	ReasonReferenceKeyMissing = "ReferenceKeyMissing"
+	// ReasonCertificateInvalid: the Secret of gateway.tls exists, and what is in it is
+	// no certificate with its key. Gateways go on with the one before.
+	ReasonCertificateInvalid = "CertificateInvalid"
 	// ReasonPolicyInvalid: a gateway does not understand the policy, and goes on
 	// with the last one.
 	ReasonPolicyInvalid = "PolicyInvalid"

@@ -108,6 +108,17 @@ type Gateway struct {
 	//
 	// +optional
 	PodMonitor *PodMonitor `json:"podMonitor,omitempty"`
+
+	// tls is the certificate with which gateways serve. They speak TLS then, 1.2 or
+	// newer, and HTTP/2 or HTTP/1.1 as is negotiated; their Service has the port https
+	// (443) in place of http (80), and what sends requests there must speak TLS to it.
+	// To turn it on or off for a server that is in use interrupts it for as long as new
+	// pods take to start. Probes and metrics stay without TLS.
+	//
+	// When unset, gateways speak HTTP without TLS, which ends before them.
+	//
+	// +optional
+	TLS *GatewayTLS `json:"tls,omitempty"`
 }
 
 // Quotas bound what one user, and one client, may ask of all routes together. A

@@ -29,7 +29,7 @@ func main() {
 func run(args []string) error {
 	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	path := flags.String("config", "/etc/vestibule/config/config.json", "`file` with the configuration")
-	listen := flags.String("listen", ":8080", "`address` to serve at, plain HTTP: TLS ends before the gateway")
+	listen := flags.String("listen", ":8080", "`address` to serve at, without TLS unless the configuration has a certificate")
 	admin := flags.String("admin", ":8081", "`address` of /healthz and /readyz, and of /metrics if the configuration has them")
 	profiles := flags.String("pprof-addr", "", "loopback `address` of /debug/pprof/ (default: nowhere)")
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `file` (default: the pod's service account)")

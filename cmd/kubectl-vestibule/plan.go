@@ -69,6 +69,10 @@ func newPlan(m *manifest.Manifest, o options) (*plan, error) {
 		spec.Bindings.OAuthKV = v1alpha1.OAuthKV{Type: v1alpha1.OAuthKVMemory}
 	}
 	spec.Gateway.Metrics = v1alpha1.PolicyDisabled // there is no port for them, and nobody who asks
+	if spec.Gateway.TLS != nil {
+		p.override("spec.gateway.tls", "no TLS", "the Secret "+spec.Gateway.TLS.SecretRef.Name+" is in a cluster")
+		spec.Gateway.TLS = nil
+	}
 	if spec.Gateway.Replicas != 1 {
 		p.override("spec.gateway.replicas", "1", "it is this process")
 		spec.Gateway.Replicas = 1

@@ -36,7 +36,8 @@ type Report struct {
 	// named it (flag -config-name): a report under another name is of a pod that
 	// is about to go.
 	Config string `json:"config"`
-	// Policy says whether the newest policy is in force.
+	// Policy says whether the newest policy is in force, and the newest certificate
+	// in use.
 	Policy Check `json:"policy"`
 	// Store says whether records can be read and written.
 	Store Check `json:"store"`
@@ -65,7 +66,8 @@ type Check struct {
 // Reasons of checks that are False.
 const (
 	// Policy.
-	ReasonPolicyInvalid = "PolicyInvalid"
+	ReasonPolicyInvalid      = "PolicyInvalid"
+	ReasonCertificateInvalid = "CertificateInvalid" // the newest certificate cannot be used, the one before is
 
 	// Store: which step of reading a shard and writing to one fails, and how.
 	ReasonStoreForbidden    = "StoreForbidden"    // the API server refuses the service account

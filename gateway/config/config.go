@@ -58,6 +58,8 @@ type Config struct {
 	Metrics bool `json:"metrics,omitempty"`
 	// Tracing, when set, is where traces go.
 	Tracing *Tracing `json:"tracing,omitempty"`
+	// TLS, when set, is what the gateway serves with. Otherwise TLS ends before it.
+	TLS *TLS `json:"tls,omitempty"`
 	// TrustedProxies are CIDRs whose X-Forwarded-For is believed.
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
 	// Rules are in this document where they change only with it. Otherwise they are
@@ -143,6 +145,13 @@ type EtcdStore struct {
 type MemoryStore struct {
 	// File, when set, keeps them across restarts.
 	File string `json:"file,omitempty"`
+}
+
+// TLS names the files, PEM, of a certificate and its key. They are read again when
+// they change.
+type TLS struct {
+	CertFile string `json:"certFile"`
+	KeyFile  string `json:"keyFile"`
 }
 
 // Tracing says where traces go (OTLP over HTTP).

@@ -243,6 +243,7 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{inEtcd(func(e *EtcdStore) { e.Endpoints[1] = "http://127.0.0.1:2379" }), ""},
 		{inEtcd(func(e *EtcdStore) { e.Endpoints[1], e.UserFile, e.PasswordFile = "http://etcd-1:2379", "", "" }), ""},
 		{inEtcd(func(e *EtcdStore) { e.Prefix = "/vestibule/" }), "store.etcd.prefix: must begin with a slash and not end in one, and have plain characters only"},
+		{func(c *Config) { c.TLS = &TLS{CertFile: "tls.crt"} }, "tls: certFile and keyFile must be set"},
 		{inEtcd(func(e *EtcdStore) { e.KeyFile = "" }), "store.etcd: certFile and keyFile must be set together"},
 		{inEtcd(func(e *EtcdStore) { e.UserFile = "" }), "store.etcd: userFile and passwordFile must be set together"},
 		{func(c *Config) { c.MigrateFrom = &Store{Type: StoreEtcd} }, "migrateFrom.etcd: must be set for type Etcd"},

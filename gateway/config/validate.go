@@ -46,6 +46,9 @@ func (c *Config) Validate() error {
 		v.baseURL("tracing.endpoint", c.Tracing.Endpoint)
 		v.check(c.Tracing.SamplePercent > 0 && c.Tracing.SamplePercent <= 100, "tracing.samplePercent", "must be 1 to 100")
 	}
+	if c.TLS != nil {
+		v.check(c.TLS.CertFile != "" && c.TLS.KeyFile != "", "tls", "certFile and keyFile must be set")
+	}
 	return errors.Join(v.errs...)
 }
 

@@ -218,6 +218,12 @@ func TestConditions(t *testing.T) {
 		{"a policy that one does not understand", func(o *conditions.Observation) {
 			report(o, 2).Policy = failed(config.ReasonPolicyInvalid, "unknown member")
 		}, v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonPolicyInvalid, "1 of 3 replicas: policy: unknown member"},
+		{"a certificate that one cannot use", func(o *conditions.Observation) {
+			report(o, 2).Policy = failed(config.ReasonCertificateInvalid, "the newest certificate is not used: expired")
+		}, v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonCertificateInvalid, "1 of 3 replicas: gateway.tls: the newest certificate"},
+		{"no certificate", func(o *conditions.Observation) {
+			o.References = []conditions.Reference{{Reference: resources.Reference{Field: "gateway.tls.secretRef", Kind: "Secret", Name: "weather-tls", Key: "tls.crt"}}}
+		}, v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonReferenceMissing, "no Secret weather-tls in this namespace: create it with the key tls.crt, or change gateway.tls.secretRef."},
 		{"a policy that is not known to be in force", func(o *conditions.Observation) { report(o, 2).Policy = config.Check{} },
 			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, ""},
 
@@ -314,6 +320,7 @@ func TestReasonsOfReports(t *testing.T) {
 		config.ReasonUpstreamUnreachable, config.ReasonUpstreamUntrusted, config.ReasonUpstreamIssuerDiffers, config.ReasonUpstreamFiles,
 		config.ReasonUpstreamCredentials,
 		config.ReasonBackendUnreachable, config.ReasonBackendUntrusted, config.ReasonBackendNotMCP, config.ReasonBackendUnauthorized, config.ReasonPolicyInvalid,
+		config.ReasonCertificateInvalid,
 	} {
 		o := good()
 		report(o, 0).Store = failed(reason, "x")

@@ -21,7 +21,7 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 	if g == nil || o.References == nil {
 		return notObserved()
 	}
-	if f, ok := referred(o, ofOAuth); !ok {
+	if f, ok := referred(o, ofGateway); !ok {
 		f.message += " Until then, gateways keep the configuration that they have."
 		return f
 	}
@@ -43,7 +43,7 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 		return unknown(v1alpha1.ReasonRollingOut, "%d of %d replicas are ready, with a configuration that may not be the current one: the condition Reconciling says why.", ready, replicas)
 	}
 	// An unknown outcome of the check of the policy does not take a gateway away.
-	f, _ := worst(o, func(r *config.Report) []check { return []check{{"policy", r.Policy}} })
+	f, _ := worst(o, func(r *config.Report) []check { return []check{{ruled(r), r.Policy}} })
 	if f.status == metav1.ConditionFalse {
 		return f
 	}
@@ -51,6 +51,14 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 		return yes(v1alpha1.ReasonAvailable, "%d of %d replicas are available with the current configuration.", ready, replicas)
 	}
 	return unknown(v1alpha1.ReasonRollingOut, "%d of %d replicas are ready with the current configuration.", ready, replicas)
+}
+
+// ruled is what the check of the policy is about.
+func ruled(r *config.Report) string {
+	if r.Policy.Reason == config.ReasonCertificateInvalid {
+		return "gateway.tls"
+	}
+	return "policy"
 }
 
 func notDeployed(before []metav1.Condition) fact {

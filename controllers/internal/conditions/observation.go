@@ -82,6 +82,8 @@ type Reference struct {
 	NotAllowed bool `json:"-"`
 	// Digest stands for what is under the key.
 	Digest string
+	// Unusable is why what is there is not what it has to be; empty if it is.
+	Unusable string `json:"-"`
 }
 
 // Gateway is what the cluster says of the gateway's pods, and what they say.

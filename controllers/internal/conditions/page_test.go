@@ -195,6 +195,11 @@ var examples = []example{
 		notAllowed(reference("Secret", "oauth.clients[nightly].clientSecretRef", "nightly", "client-secret", true))},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonReferenceKeyMissing,
 		reference("ConfigMap", "oauth.clients[nightly].jwksRef", "nightly", "jwks.json", true)},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonCertificateInvalid, func(o *conditions.Observation) {
+		o.References = []conditions.Reference{{Reference: resources.Reference{
+			Field: "gateway.tls.secretRef", KeyField: "gateway.tls.secretRef", Kind: "Secret", Name: "weather-tls", Key: "tls.crt",
+		}, Exists: true, Found: true, Unusable: "private key does not match public key"}}
+	}},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonQuotaExceeded, deployment(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue,
 		`pods "weather-gateway-6d8f4-x2x7k" is forbidden: exceeded quota: small, requested: pods=1, used: pods=4, limited: pods=4`)},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonPodsRefused, deployment(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue,

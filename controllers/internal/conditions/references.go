@@ -13,6 +13,9 @@ func ofObject(field string) bool { return strings.Contains(field, "mcpObject.tls
 
 func ofUpstream(field string) bool { return strings.HasPrefix(field, "upstreams[") }
 
+// ofGateway says whether it is the condition GatewayAvailable that speaks of a field.
+func ofGateway(field string) bool { return ofOAuth(field) || strings.HasPrefix(field, "gateway.") }
+
 func ofOAuth(field string) bool { return strings.HasPrefix(field, "oauth.") }
 
 // referred is the first reference that cannot be used, of those in the given fields;
@@ -24,7 +27,7 @@ func referred(o *Observation, in func(field string) bool) (f fact, ok bool) {
 		}
 		missing, keyMissing := v1alpha1.ReasonSecretMissing, v1alpha1.ReasonSecretKeyMissing
 		switch {
-		case ofOAuth(r.Field):
+		case ofGateway(r.Field):
 			missing, keyMissing = v1alpha1.ReasonReferenceMissing, v1alpha1.ReasonReferenceKeyMissing
 		case r.Kind == "ConfigMap":
 			missing, keyMissing = v1alpha1.ReasonCABundleMissing, v1alpha1.ReasonCABundleKeyMissing
@@ -38,6 +41,8 @@ func referred(o *Observation, in func(field string) bool) (f fact, ok bool) {
 				r.Name, o.Server.Namespace, v1alpha1.LabelAllowedFor, o.Server.Name, r.Field), false
 		case !r.Found:
 			return no(keyMissing, "%s %s has no key %s: add it, or change %s.", r.Kind, r.Name, r.Key, r.KeyField), false
+		case r.Unusable != "":
+			return no(v1alpha1.ReasonCertificateInvalid, "%s %s has no certificate with its key, PEM: %s. Mend it, or change %s.", r.Kind, r.Name, r.Unusable, r.Field), false
 		}
 	}
 	return fact{}, true

@@ -21,6 +21,8 @@ type check struct {
 var fixes = map[string]string{
 	config.ReasonPolicyInvalid: "The gateway goes on with the policy that it had: let controller and gateway be of the same version.",
 
+	config.ReasonCertificateInvalid: "The gateway goes on with the certificate that it had: check what is in the Secret.",
+
 	config.ReasonStoreForbidden:    "Look for what removed the gateway's Role or RoleBinding, or an admission policy that refuses its writes.",
 	config.ReasonStoreObjectAbsent: "An object of the store is missing: see whether somebody deleted it.",
 	config.ReasonStoreUnreachable:  "Look for what stands between the gateway's pods and the API server, or the etcd, such as a NetworkPolicy.",

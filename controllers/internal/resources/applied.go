@@ -78,14 +78,24 @@ func RoleBinding(server *v1alpha1.MCPServer) *rbacv1ac.RoleBindingApplyConfigura
 		WithSubjects(rbacv1ac.Subject().WithKind(rbacv1.ServiceAccountKind).WithNamespace(server.Namespace).WithName(Name(server)))
 }
 
-// Service is where whatever serves publicURL sends requests: port 80, named http.
+// ServicePort is the port at which whatever serves publicURL sends requests.
+func ServicePort(server *v1alpha1.MCPServer) *corev1ac.ServicePortApplyConfiguration {
+	port := corev1ac.ServicePort().WithName(publicPort(server)).WithTargetPort(intstr.FromString(publicPort(server)))
+	if server.Spec.Gateway.TLS != nil {
+		return port.WithPort(443).WithAppProtocol("https")
+	}
+	return port.WithPort(80)
+}
+
+// Service is where whatever serves publicURL sends requests: port 80, named http, or
+// 443, named https. It finds a pod's port by that name, so never the wrong protocol.
 func Service(server *v1alpha1.MCPServer) *corev1ac.ServiceApplyConfiguration {
 	return corev1ac.Service(Name(server), server.Namespace).
 		WithLabels(Labels(server, ComponentGateway)).
 		WithOwnerReferences(owner(server)).
 		WithSpec(corev1ac.ServiceSpec().
 			WithSelector(selector(server)).
-			WithPorts(corev1ac.ServicePort().WithName(portPublic).WithPort(80).WithTargetPort(intstr.FromString(portPublic))))
+			WithPorts(ServicePort(server)))
 }
 
 // DisruptionBudget lets one gateway at a time be evicted, or is nil: for a single

@@ -48,6 +48,11 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 	if t := spec.Gateway.Tracing; t != nil {
 		c.Tracing = &config.Tracing{Endpoint: t.Endpoint, SamplePercent: int(t.SamplePercent)}
 	}
+	if spec.Gateway.TLS != nil {
+		c.TLS = &config.TLS{
+			CertFile: path.Join(in.Directory, tlsDirectory, certKey), KeyFile: path.Join(in.Directory, tlsDirectory, privateKeyKey),
+		}
+	}
 	if tolerance := spec.OAuth.OutageToleranceSeconds; tolerance != nil {
 		c.OutageToleranceSeconds = int64(*tolerance)
 	}

@@ -24,6 +24,7 @@ const Directory = "/etc/vestibule"
 const (
 	container   = "gateway"
 	portPublic  = "http"
+	portTLS     = "https" // portPublic's name where it has TLS
 	portAdmin   = "admin"
 	portMetrics = "metrics" // portAdmin's name where there are some
 	adminPort   = 8081
@@ -135,7 +136,7 @@ func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerAppl
 			corev1ac.EnvVar().WithName("GOMEMLIMIT").WithValue("450MiB"),
 		).
 		WithPorts(
-			corev1ac.ContainerPort().WithName(portPublic).WithContainerPort(8080).WithProtocol(corev1.ProtocolTCP),
+			corev1ac.ContainerPort().WithName(publicPort(server)).WithContainerPort(8080).WithProtocol(corev1.ProtocolTCP),
 			corev1ac.ContainerPort().WithName(admin).WithContainerPort(adminPort).WithProtocol(corev1.ProtocolTCP),
 		).
 		WithReadinessProbe(probe("/readyz", 5)).
@@ -154,6 +155,13 @@ func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerAppl
 		// The last lines of a crash are what a condition quotes.
 		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError).
 		WithVolumeMounts(corev1ac.VolumeMount().WithName(container).WithMountPath(Directory).WithReadOnly(true))
+}
+
+func publicPort(server *v1alpha1.MCPServer) string {
+	if server.Spec.Gateway.TLS != nil {
+		return portTLS
+	}
+	return portPublic
 }
 
 func probe(path string, period int32) *corev1ac.ProbeApplyConfiguration {

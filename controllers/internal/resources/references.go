@@ -18,12 +18,16 @@ type Reference struct {
 	Path string
 	// KeyField is where the spec names the key, or Field where the key is a given one.
 	KeyField string `json:"-"`
+	// Followed says that the gateway follows what is under the key while it runs, so
+	// that a change of it needs no new pods.
+	Followed bool `json:"-"`
 }
 
 // Where what is referred to is, and under which keys where the spec names none.
 const (
 	backendDirectory   = "backend"
 	etcdDirectory      = "etcd"
+	tlsDirectory       = "tls"
 	documentsDirectory = "documents"
 	secretFile         = "client-secret"
 	caFile             = "ca.crt"
@@ -46,6 +50,12 @@ func References(server *v1alpha1.MCPServer) []Reference {
 	}
 	if e := server.Spec.Bindings.OAuthKV.Etcd; e != nil {
 		all = append(all, etcdReferences(e)...)
+	}
+	if t := server.Spec.Gateway.TLS; t != nil {
+		for _, r := range given("gateway.tls.secretRef", &t.SecretRef, tlsDirectory, certKey, privateKeyKey) {
+			r.Followed = true
+			all = append(all, r)
+		}
 	}
 	all = append(all, key("ConfigMap", "oauth.clientIDMetadataDocuments.caBundleRef",
 		server.Spec.OAuth.ClientIDMetadataDocuments.CABundleRef, path.Join(documentsDirectory, caFile))...)
@@ -84,8 +94,8 @@ func issuerDirectory(name string) string { return path.Join("issuers", name) }
 func etcdReferences(e *v1alpha1.EtcdKV) []Reference {
 	const field = "bindings.oauthKV.etcd"
 	all := key("ConfigMap", field+".caBundleRef", e.CABundleRef, path.Join(etcdDirectory, caFile))
-	all = append(all, given(field+".tlsSecretRef", e.TLSSecretRef, certKey, privateKeyKey)...)
-	return append(all, given(field+".userSecretRef", e.UserSecretRef, userKey, passwordKey)...)
+	all = append(all, given(field+".tlsSecretRef", e.TLSSecretRef, etcdDirectory, certKey, privateKeyKey)...)
+	return append(all, given(field+".userSecretRef", e.UserSecretRef, etcdDirectory, userKey, passwordKey)...)
 }
 
 // key is the reference to one key that the spec names, if there is one.
@@ -93,17 +103,18 @@ func key(kind, field string, r *v1alpha1.KeyReference, to string) []Reference {
 	if r == nil {
 		return nil
 	}
-	return []Reference{{field, kind, r.Name, r.Key, to, field + ".key"}}
+	return []Reference{{Field: field, Kind: kind, Name: r.Name, Key: r.Key, Path: to, KeyField: field + ".key"}}
 }
 
-// given are the references to the keys that a Secret of etcd's has, if there is one.
-func given(field string, r *v1alpha1.ObjectReference, keys ...string) []Reference {
+// given are the references to the keys that a Secret of a given kind has, if there is
+// one, which the gateway finds in directory.
+func given(field string, r *v1alpha1.ObjectReference, directory string, keys ...string) []Reference {
 	if r == nil {
 		return nil
 	}
 	var all []Reference
 	for _, key := range keys {
-		all = append(all, Reference{field, "Secret", r.Name, key, path.Join(etcdDirectory, key), field})
+		all = append(all, Reference{Field: field, Kind: "Secret", Name: r.Name, Key: key, Path: path.Join(directory, key), KeyField: field})
 	}
 	return all
 }

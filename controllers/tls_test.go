@@ -1,0 +1,93 @@
+package controllers
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+)
+
+// newPair makes a certificate and its key.
+func newPair(t *testing.T) (cert, key string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"gateway.test"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	must(t, err)
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	must(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
+}
+
+func (w *world) servicePort() string {
+	w.t.Helper()
+	s := &corev1.Service{}
+	w.read(w.gateway(), s)
+	if len(s.Spec.Ports) != 1 {
+		w.t.Errorf("ports: %v", s.Spec.Ports)
+	}
+	return s.Spec.Ports[0].Name
+}
+
+// A renewal rolls no pods. What is missing or bad changes neither pods nor Service,
+// so that they go on to fit.
+func TestACertificateIsRenewedWithoutARollout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, namespace(t), "weather")
+	ready(w)
+	r := reconciler(robot)
+	w.pass(r)
+	generation := w.deployment().Generation
+
+	w.change(withTLS)
+	w.pass(r)
+	w.wants(v1alpha1.ConditionGatewayAvailable, metav1.ConditionFalse, v1alpha1.ReasonReferenceMissing)
+	if g := w.deployment().Generation; g != generation || w.servicePort() != "http" {
+		t.Errorf("without the Secret, the Deployment is at %d and the Service has the port %s", g, w.servicePort())
+	}
+	w.tls(newPair(t))
+	w.pass(r)
+	generation = w.deployment().Generation
+	if port := w.deployment().Spec.Template.Spec.Containers[0].Ports[0].Name; port != "https" || w.servicePort() != "https" {
+		t.Errorf("with TLS, the pods have the port %s and the Service %s", port, w.servicePort())
+	}
+	w.rollOut()
+	w.pass(r)
+	w.wants(v1alpha1.ConditionGatewayAvailable, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+
+	w.tls(newPair(t))
+	w.pass(r)
+	w.wants(v1alpha1.ConditionGatewayAvailable, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+	cert, _ := newPair(t)
+	_, key := newPair(t)
+	w.tls(cert, key)
+	w.pass(r)
+	w.wants(v1alpha1.ConditionGatewayAvailable, metav1.ConditionFalse, v1alpha1.ReasonCertificateInvalid)
+	w.tls(newPair(t))
+	w.pass(r)
+	w.wants(v1alpha1.ConditionGatewayAvailable, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+	if g := w.deployment().Generation; g != generation {
+		t.Errorf("renewals change the Deployment: %d, want %d", g, generation)
+	}
+	// What else is referred to is read at the start alone.
+	w.secret("another")
+	w.pass(r)
+	if g := w.deployment().Generation; g == generation {
+		t.Error("a client secret changes, and no pod is rolled")
+	}
+
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.TLS = nil })
+	w.pass(r)
+	if port := w.deployment().Spec.Template.Spec.Containers[0].Ports[0].Name; port != "http" || w.servicePort() != "http" {
+		t.Errorf("without TLS again, the pods have the port %s and the Service %s", port, w.servicePort())
+	}
+}
