@@ -11,7 +11,7 @@ scripts = $$($(tool) shfmt -f . | grep -v node_modules/)
 
 # Modules of tools: what they require is pinned, and complete for what is built.
 # Not tidied, since tidy would add what the tools' own tests require.
-tool_modules := hack/tools $(wildcard hack/cluster/mods/*)
+tool_modules := hack/tools hack/release $(wildcard hack/cluster/mods/*)
 
 ##@ Try
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes everything that is generated: from api/ deep copies and the CRD, from
-# controllers/ the controller's role.
+# controllers/ the controller's role, and what of config/ the chart has a copy of.
 #
 #   generate.sh DIRECTORY   the root to write below; "." is this repository
 set -euo pipefail
@@ -18,3 +18,19 @@ go tool -modfile=hack/tools/go.mod controller-gen \
 	rbac:roleName=controller \
 	paths=./controllers/... \
 	output:rbac:dir="$out/config/rbac"
+
+# A chart has no files outside of its directory.
+files=$out/config/chart/files
+mkdir -p "$files"
+cp "$out/config/crd/bases/mcp.vestibule.dev_mcpservers.yaml" "$files/crd.yaml"
+cp "$out/config/rbac/role.yaml" "$files/role.yaml"
+
+# documents FILE... are the files, one after another.
+documents() {
+	for file; do
+		echo ---
+		cat "$file"
+	done
+}
+documents config/policy/gateway_writes.yaml config/policy/gateway_writes_binding.yaml >"$files/policy.yaml"
+documents config/rbac/people/*_role.yaml >"$files/people.yaml"

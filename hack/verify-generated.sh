@@ -17,7 +17,7 @@ differ() {
 while read -r file; do
 	diff -u "$file" "$fresh/$file" || differ "$file is not up to date"
 done < <(cd "$fresh" && find . -type f)
-for file in config/crd/bases/*; do
+for file in config/crd/bases/* config/chart/files/*; do
 	[[ -e $fresh/$file ]] || differ "$file is no longer generated"
 done
 [[ -z $failed ]]
