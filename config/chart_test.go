@@ -308,5 +308,6 @@ func TestAReleaseOfOneNamespace(t *testing.T) {
 			t.Errorf("the controller may not %s in its namespace, or may elsewhere", action)
 		}
 	}
+	nothingIn(t, controller, "default")
 	leads(t, controller, namespace)
 }

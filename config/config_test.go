@@ -254,6 +254,9 @@ func TestTheControllerOfOneNamespace(t *testing.T) {
 			t.Errorf("the controller may %s", action)
 		}
 	}
+	for _, other := range []string{"default", "kube-system", "vestibule-system"} {
+		nothingIn(t, controller, other)
+	}
 	leads(t, controller, namespace)
 	grants(t, controller, namespace)
 	runs(t, namespace, "--namespaces=$(NAMESPACE)")
