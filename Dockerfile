@@ -13,9 +13,10 @@ COPY api api
 COPY cmd cmd
 COPY controllers controllers
 COPY gateway gateway
-ARG COMMAND TARGETOS TARGETARCH
+ARG COMMAND TARGETOS TARGETARCH VERSION=development
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-	go build -trimpath -ldflags='-s -w' -o /command "./cmd/${COMMAND:?name it with --build-arg COMMAND=}"
+	go build -trimpath -ldflags="-s -w -X vestibule.dev/vestibule/gateway/version.Version=$VERSION" \
+	-o /command "./cmd/${COMMAND:?name it with --build-arg COMMAND=}"
 
 FROM scratch
 # The gateway trusts identity providers by the roots of the build's base image.

@@ -103,7 +103,7 @@ lint: ## Run the linters, import rules among them.
 	$(tool) golangci-lint run
 
 .PHONY: verify
-verify: verify-generated verify-modules verify-format verify-scripts lint ## Check all that is checked without running tests.
+verify: verify-generated verify-modules verify-format verify-scripts verify-platforms lint ## Check all that is checked without running tests.
 
 .PHONY: verify-generated
 verify-generated:
@@ -124,3 +124,9 @@ verify-format:
 verify-scripts:
 	hack/deps.sh shellcheck
 	shellcheck $(scripts)
+	go tool -modfile=hack/release/go.mod actionlint
+
+# The architecture that a release is built for besides the one that tests run on.
+.PHONY: verify-platforms
+verify-platforms:
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -o /dev/null ./cmd/controller ./cmd/gateway ./cmd/kubectl-vestibule

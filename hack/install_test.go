@@ -50,3 +50,23 @@ func TestTheDockerfileBuildsWithTheModulesGo(t *testing.T) {
 		t.Errorf("the Dockerfile has Go %s, go.mod %s", found["../Dockerfile"], found["../go.mod"])
 	}
 }
+
+// A -X that names no variable is no error for the linker.
+func TestReleasesAreStamped(t *testing.T) {
+	source, err := os.ReadFile("../gateway/version/version.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^var Version = "development"$`).Match(source) {
+		t.Error("gateway/version has no variable Version")
+	}
+	for _, file := range []string{"../Dockerfile", "release.sh"} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(content), "-X "+module+"/gateway/version.Version=") != 1 {
+			t.Errorf("%s does not stamp its programs", file)
+		}
+	}
+}

@@ -21,6 +21,7 @@ import (
 
 	"vestibule.dev/vestibule/controllers"
 	gateway "vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/version"
 )
 
 func main() {
@@ -115,7 +116,7 @@ func run(ctx context.Context, o *options) error {
 	if err := controllers.Setup(mgr, split(o.namespaces), o.image); err != nil {
 		return err
 	}
-	slog.Info("starting", "gateway_image", o.image, "namespaces", o.namespaces)
+	slog.Info("starting", "version", version.Version, "gateway_image", o.image, "namespaces", o.namespaces)
 	return mgr.Start(ctx)
 }
 

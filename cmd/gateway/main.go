@@ -15,6 +15,7 @@ import (
 
 	"vestibule.dev/vestibule/gateway"
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/version"
 )
 
 func main() {
@@ -81,6 +82,6 @@ func serve(ctx context.Context, path, listen, admin string, o gateway.Options) e
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
-	o.Log.Info("serving", "public_url", cfg.PublicURL, "listen", public.Addr().String(), "admin", probes.Addr().String())
+	o.Log.Info("serving", "version", version.Version, "public_url", cfg.PublicURL, "listen", public.Addr().String(), "admin", probes.Addr().String())
 	return errors.Join(g.Serve(ctx, public, probes, gateway.DefaultTiming), g.Close())
 }

@@ -6,7 +6,8 @@
 //
 //	kubectl vestibule rotate-keys NAME
 //
-// renews the keys of one in a cluster.
+// renews the keys of one in a cluster. kubectl vestibule version says which release it
+// is of.
 package main
 
 import (
@@ -18,10 +19,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"vestibule.dev/vestibule/gateway/version"
 )
 
 const usage = `Usage: kubectl vestibule run -f FILE
        kubectl vestibule rotate-keys NAME [-n NAMESPACE] [--compromised]
+       kubectl vestibule version
 
 run runs the gateway of the MCPServer in FILE on this machine, without a cluster.
 What a cluster would have to provide is put in its place, and said so.
@@ -47,6 +51,10 @@ func main() {
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "rotate-keys" {
 		return rotateCommand(ctx, args[1:], stdout, stderr)
+	}
+	if len(args) == 1 && args[0] == "version" {
+		_, err := fmt.Fprintln(stdout, version.Version)
+		return err
 	}
 	o := options{stdout: stdout, stderr: stderr}
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)

@@ -158,6 +158,14 @@ func TestABadFileIsRefusedInWords(t *testing.T) {
 	}
 }
 
+func TestTheVersionIsSaid(t *testing.T) {
+	var stdout buffer
+	must(t, command(t.Context(), []string{"version"}, &stdout, &buffer{}))
+	if got := stdout.String(); got != "development\n" {
+		t.Errorf("the version is %q", got)
+	}
+}
+
 func TestBadFlagsAreRefusedInWords(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
