@@ -153,6 +153,11 @@ func (c *Cluster) Kubectl(ctx context.Context, stdin string, args ...string) (st
 	return strings.TrimSpace(stdout.String()), nil
 }
 
+// Helm runs helm, and returns what it prints.
+func (c *Cluster) Helm(ctx context.Context, args ...string) (string, error) {
+	return c.run(ctx, []string{"KUBECONFIG=" + c.Kubeconfig}, "go", append([]string{"tool", "-modfile=hack/release/go.mod", "helm"}, args...)...)
+}
+
 // Apply applies manifests.
 func (c *Cluster) Apply(ctx context.Context, manifests string) error {
 	_, err := c.Kubectl(ctx, manifests, "apply", "--server-side", "--force-conflicts", "-f", "-")
