@@ -36,9 +36,11 @@ func main() {
 }
 
 func bench(ctx context.Context) error {
-	what := flag.String("measure", "authorization,plane,scale", "`what` to measure: the authorization server, the data plane, a large store")
+	what := flag.String("measure", "authorization,plane,scale,controller", "`what` to measure: the authorization server, the data plane, a large store, the controller")
 	many := flag.Int("many", 100000, "`how many` grants a large store has")
 	streams := flag.Int("streams", 10000, "`how many` streams are open at once")
+	servers := flag.Int("servers", 1000, "`how many` MCPServers the controller has")
+	rest := flag.Duration("rest", 10*time.Minute, "how `long` the controller is watched at rest")
 	stores := flag.String("stores", "Memory,Etcd,Kubernetes", "`stores` to measure")
 	sizes := flag.String("grants", "100,1000,10000", "`numbers` of grants to measure them with")
 	workers := flag.Int("workers", 8, "how many requests are under way at once")
@@ -50,6 +52,15 @@ func bench(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(directory) //nolint:errcheck // a directory too many does no harm
+	fmt.Printf("%s, %d CPUs, %s, %d requests at once\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format("2 January 2006"), *workers)
+	if strings.Contains(*what, "controller") {
+		if err := controller(ctx, *servers, *rest); err != nil {
+			return fmt.Errorf("controller: %w", err)
+		}
+	}
+	if *what == "controller" {
+		return nil
+	}
 	program := filepath.Join(directory, "gateway")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "vestibule.dev/vestibule/cmd/gateway")
 	build.Stderr = os.Stderr
@@ -61,7 +72,6 @@ func bench(ctx context.Context) error {
 		return err
 	}
 	b := &run{program: program, provider: provider, workers: *workers, hourly: *hourly}
-	fmt.Printf("%s, %d CPUs, %s, %d requests at once\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format("2 January 2006"), *workers)
 	if strings.Contains(*what, "plane") {
 		if err := b.plane(ctx, strings.Split(*stores, ","), *streams); err != nil {
 			return fmt.Errorf("data plane: %w", err)

@@ -38,7 +38,21 @@ type Options struct {
 	// CRDs are files or directories of CustomResourceDefinitions, relative to the
 	// test's package directory or absolute. One that does not exist is an error.
 	CRDs []string
+	// AuditLog is a file to which the API server writes one line in JSON for each
+	// request of AuditUser, without what is in it. If empty, nothing is logged.
+	AuditLog, AuditUser string
 }
+
+// auditPolicy has the API server log the requests of one user.
+const auditPolicy = `
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  users: [%q]
+- level: None
+`
 
 // Env is a running control plane: an API server that authorizes by RBAC and its
 // etcd, on loopback, with no controllers and no nodes.
@@ -95,6 +109,16 @@ func (e *Env) start(assets string, o Options) error {
 	server.CertDir = certs
 	if server.Path, err = guard.wrap(filepath.Join(assets, "kube-apiserver")); err != nil {
 		return err
+	}
+	// Room for a thousand Services.
+	server.Configure().Set("service-cluster-ip-range", "10.0.0.0/16")
+	if o.AuditLog != "" {
+		policy := filepath.Join(e.dir, "audit.yaml")
+		if err := os.WriteFile(policy, fmt.Appendf(nil, auditPolicy, o.AuditUser), 0o600); err != nil {
+			return fmt.Errorf("writing the audit policy: %w", err)
+		}
+		// One file, however long it becomes.
+		server.Configure().Set("audit-policy-file", policy).Set("audit-log-path", o.AuditLog).Set("audit-log-maxsize", "10000")
 	}
 	plane.ControlPlane.Etcd = &envtest.Etcd{DataDir: data}
 	if plane.ControlPlane.Etcd.Path, err = guard.wrap(filepath.Join(assets, "etcd")); err != nil {
