@@ -61,6 +61,7 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 		if err := r.Client.Patch(ctx, secret, patch, fieldOwner); err != nil {
 			return fmt.Errorf("writing Secret %s: %w", c.name, withoutContent(err))
 		}
+		s.wrote(c, before, secret)
 		if len(changes.Removed) > 0 {
 			log.FromContext(ctx).Info("keys under which nothing lives any more were removed", "ids", changes.Removed)
 		}

@@ -21,8 +21,18 @@ func (r *Reconciler) ensureKeys(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.create(ctx, s, kindSecret, keys)
-	return err
+	there, err := r.create(ctx, s, kindSecret, keys)
+	if err != nil {
+		return err
+	}
+	if there == client.Object(keys) { // Made just now, so there is no need to read them.
+		blank, err := resources.BlankKeys(keys)
+		if err != nil {
+			return fmt.Errorf("reading the keys in Secret %s: %w", keys.Name, err)
+		}
+		r.keys.remember(memoID(client.ObjectKeyFromObject(s.server), child{kindSecret, keys.Name}), version(keys), blank)
+	}
+	return nil
 }
 
 // ensureShards creates the shards that are not there yet, in the order of their
@@ -41,7 +51,7 @@ func (r *Reconciler) ensureShards(ctx context.Context, s *scope) error {
 					return err
 				}
 			}
-			if err := r.untrack(ctx, string(kv.Kind), o); err != nil {
+			if err := r.untrack(ctx, s, string(kv.Kind), o); err != nil {
 				return err
 			}
 		}
@@ -53,7 +63,7 @@ func (r *Reconciler) ensureShards(ctx context.Context, s *scope) error {
 
 // untrack empties managedFields, in which the API server would list every record
 // of a shard at each write. From then on it lists none.
-func (r *Reconciler) untrack(ctx context.Context, kind string, o client.Object) error {
+func (r *Reconciler) untrack(ctx context.Context, s *scope, kind string, o client.Object) error {
 	if len(o.GetManagedFields()) == 0 {
 		return nil
 	}
@@ -66,6 +76,7 @@ func (r *Reconciler) untrack(ctx context.Context, kind string, o client.Object) 
 	if err := r.Client.Patch(ctx, shard, patch, fieldOwner); err != nil {
 		return fmt.Errorf("emptying the managed fields of %s %s: %w", kind, o.GetName(), withoutContent(err))
 	}
+	s.written[child{kind, o.GetName()}] = version(o)
 	return nil
 }
 

@@ -3,9 +3,16 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,8 +28,7 @@ const fieldOwner = client.FieldOwner("vestibule-controller")
 
 // applied remembers what was applied, and what the object was like after that. An
 // object that is still like that needs no second apply, so that a pass over a
-// cluster at rest writes nothing. A new controller applies everything once, which
-// the API server finds to be no change.
+// cluster at rest writes nothing, and need not be looked at more closely.
 type applied = memo[string]
 
 // applyConfiguration is what the generated ones have in common.
@@ -36,8 +42,8 @@ type applyConfiguration[T any] interface {
 // if there was nothing to do.
 //
 // An object that exists was seen to be the server's, and the UID makes sure that it
-// is the same one. One that does not exist was looked for a moment ago; should
-// somebody create it in between, a difference is a conflict, and is not forced.
+// is the same one. One that the cache does not have is created, and never changed if it
+// is there after all: whose it is has to be looked at first, which errUnseen asks for.
 func apply[T any](ctx context.Context, r *Reconciler, s *scope, c child, configuration applyConfiguration[T]) (changed bool, err error) {
 	data, err := json.Marshal(configuration)
 	if err != nil {
@@ -47,22 +53,103 @@ func apply[T any](ctx context.Context, r *Reconciler, s *scope, c child, configu
 	o := s.own(c)
 	options := []client.ApplyOption{fieldOwner}
 	if o != nil {
-		if likeness, ok := r.applied.at(id, wanted); ok && likeness == likenessOf(o) {
+		likeness, known := r.applied.at(id, wanted)
+		done := known && likeness == likenessOf(o)
+		if !known {
+			if done, err = r.isApplied(ctx, o, wanted, data); err != nil {
+				return false, fmt.Errorf("reading %s %s: %w", c.kind, c.name, err)
+			}
+		}
+		if done {
+			r.applied.remember(id, wanted, likenessOf(o))
 			return false, nil
 		}
 		configuration.WithUID(o.GetUID())
 		options = append(options, client.ForceOwnership)
+	} else if absent, ok := any(configuration).(interface{ WithResourceVersion(string) T }); ok {
+		absent.WithResourceVersion(versionOfNone)
+	}
+	if noted, ok := any(configuration).(interface{ WithAnnotations(map[string]string) T }); ok {
+		noted.WithAnnotations(map[string]string{resources.AnnotationApplied: wanted})
 	}
 	if err := r.Client.Apply(ctx, configuration, options...); err != nil {
-		return false, fmt.Errorf("applying %s %s: %w", c.kind, c.name, err)
+		err = fmt.Errorf("applying %s %s: %w", c.kind, c.name, err)
+		if o == nil && !s.sure && apierrors.IsConflict(err) {
+			err = errors.Join(errUnseen, err)
+		}
+		return false, err
 	}
 	result := metadataOf(c.kind)
 	if err := convert(configuration, result); err != nil {
 		return false, err
 	}
+	s.wrote(c, o, result)
 	s.children[c] = result
 	r.applied.remember(id, wanted, likenessOf(result))
 	return true, nil
+}
+
+// versionOfNone is a resource version that no object has. To apply it creates an object
+// that does not exist, and is a conflict if it does: the API server compares the version
+// with that of an object only where there is one.
+const versionOfNone = "1"
+
+// errUnseen is why a pass is done again that looks at the API server for what the cache
+// does not have: something is there that it has not.
+var errUnseen = errors.New("there is an object that the cache does not have")
+
+// isApplied says whether an object is as a controller before this one has left it: its
+// annotation says that the same was applied, so nothing is to be removed, and all of it
+// is still there. Where it errs there is an apply, which then is no change.
+func (r *Reconciler) isApplied(ctx context.Context, o client.Object, wanted string, data []byte) (bool, error) {
+	if _, slim := o.(*metav1.PartialObjectMetadata); slim {
+		if o.GetObjectKind().GroupVersionKind().Kind != kindConfigMap {
+			return false, nil
+		}
+		m := &corev1.ConfigMap{}
+		if err := r.Contents.Get(ctx, client.ObjectKeyFromObject(o), m); err != nil || version(m) != version(o) {
+			return false, client.IgnoreNotFound(err)
+		}
+		o = m
+	}
+	if o.GetAnnotations()[resources.AnnotationApplied] != wanted {
+		return false, nil
+	}
+	var asked, there map[string]any
+	if err := errors.Join(json.Unmarshal(data, &asked), convert(o, &there)); err != nil {
+		return false, err
+	}
+	delete(asked, "apiVersion") // What is cached does not say it, and is of no other.
+	delete(asked, "kind")
+	return holds(there, asked), nil
+}
+
+// whole are the fields of what is applied that are somebody's as a whole: an apply
+// removes what somebody else has added to them.
+var whole = []string{"rules", "subjects", "roleRef", "selector", "nodeSelector", "tolerations"}
+
+// holds says whether something in JSON has all that is asked for: lists item by item.
+func holds(there, asked any) bool {
+	switch asked := asked.(type) {
+	case map[string]any:
+		there, ok := there.(map[string]any)
+		for k, v := range asked {
+			if slices.Contains(whole, k) {
+				ok = ok && reflect.DeepEqual(there[k], v)
+			} else {
+				ok = ok && holds(there[k], v)
+			}
+		}
+		return ok
+	case []any:
+		there, ok := there.([]any)
+		ok = ok && len(there) == len(asked)
+		for i := range asked {
+			ok = ok && holds(there[i], asked[i])
+		}
+		return ok
+	}
+	return there == asked
 }
 
 // likenessOf changes when anything does that is applied. An object with a
@@ -71,7 +158,9 @@ func likenessOf(o client.Object) string {
 	if o.GetGeneration() == 0 {
 		return version(o)
 	}
-	data, err := json.Marshal([]any{o.GetUID(), o.GetGeneration(), o.GetLabels(), o.GetAnnotations(), o.GetOwnerReferences()})
+	annotations := maps.Clone(o.GetAnnotations())
+	maps.DeleteFunc(annotations, func(k, _ string) bool { return strings.HasPrefix(k, "deployment.kubernetes.io/") })
+	data, err := json.Marshal([]any{o.GetUID(), o.GetGeneration(), o.GetLabels(), annotations, o.GetOwnerReferences()})
 	if err != nil {
 		return ""
 	}
@@ -95,6 +184,7 @@ func convert(from, to any) error {
 func (r *Reconciler) create(ctx context.Context, s *scope, kind string, o client.Object) (client.Object, error) {
 	err := r.Client.Create(ctx, o, fieldOwner)
 	if err == nil {
+		s.wrote(child{kind, o.GetName()}, nil, o)
 		return o, nil
 	}
 	if !apierrors.IsAlreadyExists(err) {

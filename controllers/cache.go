@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"fmt"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -10,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"vestibule.dev/vestibule/controllers/internal/resources"
 )
@@ -24,7 +27,8 @@ func CacheOptions(namespaces []string) cache.Options {
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&appsv1.Deployment{}:            ours,
-			&corev1.Pod{}:                   ours,
+			&corev1.Pod{}:                   {Label: ours.Label, Transform: slimPod},
+			&corev1.Service{}:               {Transform: slimService},
 			&corev1.ServiceAccount{}:        ours,
 			&policyv1.PodDisruptionBudget{}: ours,
 			&rbacv1.Role{}:                  ours,
@@ -43,6 +47,26 @@ func CacheOptions(namespaces []string) cache.Options {
 	return o
 }
 
+// newContents is a cache of its own of the ConfigMaps whose content is read, the reports
+// and the policies: the manager's has their metadata, as of all ConfigMaps in a cluster.
+// The manager runs it.
+func newContents(mgr manager.Manager, namespaces []string) (cache.Cache, error) {
+	contents, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		ReaderFailOnMissingInformer: true,
+		DefaultNamespaces:           CacheOptions(namespaces).DefaultNamespaces,
+		DefaultLabelSelector:        resources.Contents(),
+		DefaultTransform:            cache.TransformStripManagedFields(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the cache of ConfigMaps: %w", err)
+	}
+	if err := mgr.Add(contents); err != nil {
+		return nil, fmt.Errorf("running the cache of ConfigMaps: %w", err)
+	}
+	return contents, nil
+}
+
 // slimMetadata drops annotations, which can hold a copy of the content, and, but
 // for shards, managed fields: those of shards must be empty, and are looked at.
 func slimMetadata(in any) (any, error) {
@@ -53,6 +77,32 @@ func slimMetadata(in any) (any, error) {
 	o.SetAnnotations(nil)
 	if !resources.IsShard(o) {
 		o.SetManagedFields(nil)
+	}
+	return in, nil
+}
+
+// slimPod keeps of a pod what it is called and how it is.
+func slimPod(in any) (any, error) {
+	pod, ok := in.(*corev1.Pod)
+	if !ok {
+		return in, nil
+	}
+	pod.ManagedFields = nil
+	pod.Spec = corev1.PodSpec{}
+	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase, Conditions: pod.Status.Conditions, ContainerStatuses: pod.Status.ContainerStatuses}
+	return in, nil
+}
+
+// slimService drops what nobody asks for of the user's Services.
+func slimService(in any) (any, error) {
+	service, ok := in.(*corev1.Service)
+	if !ok {
+		return in, nil
+	}
+	service.ManagedFields = nil
+	service.Status = corev1.ServiceStatus{}
+	if !labels.SelectorFromSet(resources.ManagedLabels()).Matches(labels.Set(service.Labels)) {
+		service.Annotations = nil
 	}
 	return in, nil
 }

@@ -62,6 +62,12 @@ func newObject(kind string) client.Object {
 		return &corev1.Secret{}
 	case kindService:
 		return &corev1.Service{}
+	case kindServiceAccount:
+		return &corev1.ServiceAccount{}
+	case kindRoleBinding:
+		return &rbacv1.RoleBinding{}
+	case kindDisruptionBudget:
+		return &policyv1.PodDisruptionBudget{}
 	}
 	return metadataOf(kind)
 }
@@ -96,24 +102,20 @@ func (r *Reconciler) observeChildren(ctx context.Context, s *scope) error {
 		{kindConfigMap, resources.PolicyName(s.server)},
 		{kindConfigMap, resources.ReportName(s.server)},
 	} {
-		if c.kind == kindDisruptionBudget && resources.DisruptionBudget(s.server) == nil {
-			if err := r.observeChild(ctx, s, c, false); err != nil {
-				return err
-			}
-			if s.foreign(c) {
-				delete(s.children, c) // Its name is not needed.
-			}
-			continue
-		}
-		if err := r.observeChild(ctx, s, c, true); err != nil {
+		wanted := c.kind != kindDisruptionBudget || resources.DisruptionBudget(s.server) != nil
+		if err := r.observeChild(ctx, s, c, wanted && s.sure); err != nil {
 			return err
+		}
+		if !wanted && s.foreign(c) {
+			delete(s.children, c) // Its name is not needed.
 		}
 	}
 	return nil
 }
 
-// observeChild looks at one object. The cache has those alone that carry our
-// labels: to be sure that there is no other, the API server is asked.
+// observeChild looks at one object. Of most kinds the cache has those alone that carry
+// our labels, and it may be late: to be sure that there is none, the API server is asked.
+// Who only wants to create it need not be, since nothing is created over another.
 func (r *Reconciler) observeChild(ctx context.Context, s *scope, c child, sure bool) error {
 	key := client.ObjectKey{Namespace: s.server.Namespace, Name: c.name}
 	o := cached(c.kind)

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -9,9 +10,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 )
@@ -79,6 +83,91 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 			w.wants(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 			w.leave()
 		}
+	}
+}
+
+// blind is a client that does not read one object, as from a cache that does not have it:
+// for want of our labels, or because it is late.
+func blind(c client.WithWatch, kind, name string) client.WithWatch {
+	return interceptor.NewClient(c, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			gvk, err := c.GroupVersionKindFor(o)
+			if err == nil && gvk.Kind == kind && key.Name == name {
+				return apierrors.NewNotFound(schema.GroupResource{Resource: kind}, name)
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+	})
+}
+
+// What the cache does not have is not written either, and once that is known, nothing is.
+func TestForeignObjectsThatAreNotSeen(t *testing.T) {
+	t.Parallel()
+	pods := &metav1.LabelSelector{MatchLabels: map[string]string{"app": "other"}}
+	template := corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: pods.MatchLabels},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "other", Image: "other"}}},
+	}
+	for _, o := range []client.Object{
+		&appsv1.Deployment{Spec: appsv1.DeploymentSpec{Selector: pods, Template: template}},
+		&corev1.Service{Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Port: 1}}}},
+		&corev1.ServiceAccount{},
+		&rbacv1.Role{},
+		&rbacv1.RoleBinding{RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "other"}},
+		&policyv1.PodDisruptionBudget{Spec: policyv1.PodDisruptionBudgetSpec{Selector: pods}},
+		named("keys", &corev1.Secret{Data: map[string][]byte{"a": {1}}}),
+		named("clients-0", &corev1.Secret{Data: map[string][]byte{"a": {1}}}),
+		named("policy", &corev1.ConfigMap{Data: map[string]string{"a": "b"}}),
+		named("report", &corev1.ConfigMap{}),
+	} {
+		w := newWorld(t, namespace(t), "weather")
+		w.server()
+		o.SetNamespace(w.namespace)
+		o.SetName(w.gateway() + o.GetName())
+		w.create(o)
+		before, kind, c := w.bytes(o), kindOf(t, o), newTap(nil)
+		r := reconciler(c)
+		r.Client = blind(c, kind, o.GetName())
+		for range 2 {
+			c.reset()
+			w.pass(r)
+			w.wants(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonNameConflict)
+			if m := w.condition(v1alpha1.ConditionAccepted).Message; !strings.Contains(m, kind+" "+o.GetName()) {
+				t.Errorf("%s is not named: %s", kind, m)
+			}
+			if after := w.bytes(o); after != before {
+				t.Errorf("%s was written:\n%s\n%s", kind, before, after)
+			}
+		}
+		if kind != kindSecret && kind != kindConfigMap && len(c.writes) > 0 {
+			t.Errorf("%s is in the way, and is known to be, and there are writes: %v", kind, c.writes)
+		}
+		w.remove(o, o.GetName())
+		w.pass(r)
+		w.pass(reconciler(c))
+		w.wants(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+		w.leave()
+	}
+}
+
+// What is ours is found though the cache does not have it, and stays as it is.
+func TestOurObjectsThatAreNotSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, namespace(t), "weather")
+	ready(w)
+	r := reconciler(robot)
+	w.pass(r)
+	before := w.versions()
+	for name := range before {
+		kind, name, _ := strings.Cut(name, "/")
+		if strings.HasPrefix(name, w.gateway()+"-config-") {
+			continue // It is named by its content.
+		}
+		r := reconciler(robot)
+		r.Client = blind(robot, kind, name)
+		w.pass(r)
+		differ(t, kind+" "+name+" is not seen", before, w.versions())
+		w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 	}
 }
 

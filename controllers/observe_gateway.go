@@ -56,21 +56,23 @@ func (r *Reconciler) pods(ctx context.Context, from client.Reader, s *scope) ([]
 // and nil.
 func (r *Reconciler) reports(ctx context.Context, s *scope) (map[types.UID]*config.Report, error) {
 	c := child{kindConfigMap, resources.ReportName(s.server)}
-	meta := s.own(c)
-	if meta == nil {
-		return nil, nil
+	key, id := client.ObjectKey{Namespace: s.server.Namespace, Name: c.name}, memoID(client.ObjectKeyFromObject(s.server), c)
+	m, from := &corev1.ConfigMap{}, r.Contents
+	if meta := s.own(c); meta != nil && !resources.IsReport(meta) { // Somebody has removed its labels, by which it is watched.
+		if reports, ok := r.reported.at(id, version(meta)); ok {
+			return reports, nil
+		}
+		from = r.Live
 	}
-	id := memoID(client.ObjectKeyFromObject(s.server), c)
-	if reports, ok := r.reported.at(id, version(meta)); ok {
-		return reports, nil
-	}
-	m := &corev1.ConfigMap{}
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(meta), m)
+	err := from.Get(ctx, key, m)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading the report: %w", err)
 	}
-	if err != nil {
+	if err != nil || !resources.IsOf(s.server, m) {
 		return nil, nil
+	}
+	if reports, ok := r.reported.at(id, version(m)); ok {
+		return reports, nil
 	}
 	reports := map[types.UID]*config.Report{}
 	for uid, data := range m.Data {

@@ -66,10 +66,13 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 // rival returns an older MCPServer with the same host and path, if there is one.
 func (r *Reconciler) rival(ctx context.Context, server *v1alpha1.MCPServer) (*v1alpha1.MCPServer, error) {
 	var all v1alpha1.MCPServerList
-	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+	place, options := publicPlace(server), []client.ListOption{client.UnsafeDisableDeepCopy}
+	if r.Cached != nil {
+		options = append(options, client.MatchingFields{byPlace: place})
+	}
+	if err := r.Client.List(ctx, &all, options...); err != nil {
 		return nil, fmt.Errorf("listing MCPServers: %w", err)
 	}
-	place := publicPlace(server)
 	for i := range all.Items {
 		if other := &all.Items[i]; publicPlace(other) == place && older(other, server) {
 			return other, nil

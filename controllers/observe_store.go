@@ -47,12 +47,17 @@ func (r *Reconciler) observeStore(ctx context.Context, s *scope) error {
 		return err
 	}
 	keys := child{kindSecret, resources.KeysName(s.server)}
-	if err := r.observeChild(ctx, s, keys, true); err != nil {
+	if err := r.observeChild(ctx, s, keys, s.sure); err != nil {
 		return err
 	}
 	used := len(s.shards[resources.Clients]) > 0 || len(s.shards[resources.Grants]) > 0 ||
 		s.seen.Gateway.Deployment != nil || s.role() != nil || wasBound(s.server)
-	seen.KeysLost = s.children[keys] == nil && used
+	if s.children[keys] == nil && used {
+		if err := r.observeChild(ctx, s, keys, true); err != nil {
+			return err
+		}
+		seen.KeysLost = s.children[keys] == nil
+	}
 	s.seen.Store = seen
 	return nil
 }
@@ -134,8 +139,8 @@ func (r *Reconciler) observePart(ctx context.Context, s *scope, p part, seen *co
 	*p.count = max(int(kv.MinShards), expected)
 	for _, report := range s.seen.Gateway.Counted() {
 		if p.filling(report) {
-			// Twice what the report is about: what was added since, it does not know.
-			*p.count = max(*p.count, min(2*told, int(kv.MaxShards)))
+			// A multiple of what the report is about: what was added since, it does not know.
+			*p.count = max(*p.count, min(growth*told, int(kv.MaxShards)))
 		}
 	}
 	for n := range *p.count {
@@ -168,6 +173,10 @@ func (s *scope) told(p part) int {
 	}
 	return min(n, mostShards)
 }
+
+// growth is how many shards take the place of one that fills. Each step is a rollout: few
+// of them lead from the least to the most, and what is not needed yet costs a watch.
+const growth = 4
 
 // mostShards is how many of a part the schema allows.
 const mostShards = 1024

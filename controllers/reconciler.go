@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -48,6 +49,11 @@ type Reconciler struct {
 	// Client writes, and reads what is watched: Secrets and ConfigMaps as
 	// metadata only.
 	Client client.Client
+	// Cached is what Client reads from, if that is a cache, which a pass waits for at its
+	// end.
+	Cached client.Reader
+	// Contents reads the ConfigMaps with reports and policies, content and all.
+	Contents client.Reader
 	// Live reads from the API server itself: the content of Secrets and
 	// ConfigMaps, and whether what is not in the cache is really not there.
 	Live client.Reader
@@ -100,6 +106,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	s := newScope(server)
 	s.seen.Failure = r.pass(ctx, s)
+	if errors.Is(s.seen.Failure, errUnseen) {
+		written := s.written
+		s = newScope(server)
+		s.sure, s.written = true, written
+		s.seen.Failure = r.pass(ctx, s)
+	}
+	defer r.settle(ctx, s)
 	if err := errors.Join(s.seen.Failure, r.writeStatus(ctx, s)); err != nil {
 		if apierrors.IsConflict(err) {
 			log.FromContext(ctx).V(1).Info("somebody else wrote first", "error", err.Error())
@@ -187,6 +200,10 @@ func (r *Reconciler) forget(server types.NamespacedName) {
 type scope struct {
 	server *v1alpha1.MCPServer
 	seen   conditions.Observation
+	// sure says that the API server is asked for what the cache does not have.
+	sure bool
+	// written are the objects that this pass has changed, with their versions before.
+	written map[child]string
 
 	children children
 	shards   shards
@@ -204,7 +221,12 @@ type scope struct {
 }
 
 func newScope(server *v1alpha1.MCPServer) *scope {
-	return &scope{server: server, seen: conditions.Observation{Server: server}}
+	// What was in the way may be so still, and then nothing is written.
+	inTheWay := meta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionAccepted)
+	return &scope{
+		server: server, seen: conditions.Observation{Server: server}, written: map[child]string{},
+		sure: inTheWay != nil && inTheWay.Reason == v1alpha1.ReasonNameConflict,
+	}
 }
 
 // mayAct stops where the spec is not accepted, or records would be lost.

@@ -48,9 +48,11 @@ func start(t *testing.T, cfg *rest.Config, namespaces ...string) *running {
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{Scheme: scheme, Cache: CacheOptions(namespaces), Metrics: server.Options{BindAddress: "0"}})
 	must(t, err)
 	r := &running{t: t, passes: map[types.NamespacedName]int{}}
-	inner, err := New(mgr, image)
+	contents, err := newContents(mgr, namespaces)
 	must(t, err)
-	c, err := watch(mgr, reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	inner, err := New(mgr, contents, image)
+	must(t, err)
+	c, err := watch(t.Context(), mgr, contents, reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 		result, err := inner.Reconcile(ctx, request)
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -155,7 +157,9 @@ func TestTokenWritesCauseNoReconcile(t *testing.T) {
 				must(t, admin.Patch(t.Context(), shard, client.RawPatch(types.JSONPatchType, []byte(patch))))
 			}
 			// This does cause one, and it comes after the others in the same watch.
-			marker := map[v1alpha1.ShardKind]string{v1alpha1.ShardSecret: "weather-oidc", v1alpha1.ShardConfigMap: "weather-gateway-report"}[kind]
+			marker := map[v1alpha1.ShardKind]string{
+				v1alpha1.ShardSecret: "weather-oidc", v1alpha1.ShardConfigMap: w.deployment().Spec.Template.Annotations[resources.AnnotationConfig],
+			}[kind]
 			o := newObject(string(kind))
 			w.read(marker, o)
 			o.SetLabels(map[string]string{"a": "b"})

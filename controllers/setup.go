@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -15,11 +16,14 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 )
@@ -39,15 +43,19 @@ func NewScheme() (*runtime.Scheme, error) {
 
 // Setup adds the controller to a manager whose cache has the CacheOptions of these
 // namespaces. Gateways run this image.
-func Setup(mgr ctrl.Manager, namespaces []string, image string) error {
+func Setup(ctx context.Context, mgr ctrl.Manager, namespaces []string, image string) error {
 	if err := metrics.Registry.Register(counter{mgr.GetClient()}); err != nil {
 		return fmt.Errorf("setting up the metrics: %w", err)
 	}
-	r, err := New(mgr, image)
+	contents, err := newContents(mgr, namespaces)
 	if err != nil {
 		return err
 	}
-	c, err := watch(mgr, r, controller.Options{MaxConcurrentReconciles: 4})
+	r, err := New(mgr, contents, image)
+	if err != nil {
+		return err
+	}
+	c, err := watch(ctx, mgr, contents, r, controller.Options{MaxConcurrentReconciles: 4})
 	if err != nil {
 		return err
 	}
@@ -55,19 +63,21 @@ func Setup(mgr ctrl.Manager, namespaces []string, image string) error {
 	return nil
 }
 
-// New returns the reconciler of a manager.
-func New(mgr ctrl.Manager, image string) (*Reconciler, error) {
+// New returns the reconciler of a manager, which reads the content of ConfigMaps from there.
+func New(mgr ctrl.Manager, contents client.Reader, image string) (*Reconciler, error) {
 	asks, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("making the discovery client: %w", err)
 	}
 	return &Reconciler{
-		Client: mgr.GetClient(),
-		Live:   mgr.GetAPIReader(),
-		Events: mgr.GetEventRecorder("vestibule-controller"),
-		Image:  image,
-		Now:    time.Now,
-		apis:   apis{has: discover(asks), every: retryAPI, now: time.Now},
+		Client:   mgr.GetClient(),
+		Cached:   mgr.GetCache(),
+		Contents: contents,
+		Live:     mgr.GetAPIReader(),
+		Events:   mgr.GetEventRecorder("vestibule-controller"),
+		Image:    image,
+		Now:      time.Now,
+		apis:     apis{has: discover(asks), every: retryAPI, now: time.Now},
 	}, nil
 }
 
@@ -77,8 +87,11 @@ func (r *Reconciler) follow(mgr ctrl.Manager, namespaces []string, c controller.
 }
 
 // watch calls r for whatever can change what it would do.
-func watch(mgr ctrl.Manager, r reconcile.Reconciler, o controller.Options) (controller.Controller, error) {
+func watch(ctx context.Context, mgr ctrl.Manager, contents cache.Cache, r reconcile.Reconciler, o controller.Options) (controller.Controller, error) {
 	w := watcher{mgr.GetClient()}
+	if err := index(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("mcpserver").
 		WithOptions(o).
@@ -86,14 +99,15 @@ func watch(mgr ctrl.Manager, r reconcile.Reconciler, o controller.Options) (cont
 		Watches(&v1alpha1.MCPServer{}, handler.EnqueueRequestsFromMapFunc(w.rivals), builder.WithPredicates(onlyGone)).
 		Owns(&appsv1.Deployment{}).
 		Owns(&rbacv1.Role{}).
-		Owns(&rbacv1.RoleBinding{}, builder.OnlyMetadata).
-		Owns(&corev1.ServiceAccount{}, builder.OnlyMetadata).
-		Owns(&policyv1.PodDisruptionBudget{}, builder.OnlyMetadata).
+		Owns(&rbacv1.RoleBinding{}).
+		Owns(&corev1.ServiceAccount{}).
+		Owns(&policyv1.PodDisruptionBudget{}).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(w.ofService)).
 		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(w.ofEndpoints)).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(w.ofPod)).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(ofPod)).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(w.of(kindSecret)), builder.WithPredicates(notRecords)).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(w.of(kindConfigMap)), builder.WithPredicates(notRecords)).
+		WatchesRawSource(source.Kind[client.Object](contents, &corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(ofOwner))).
 		Build(r)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the controller: %w", err)

@@ -42,6 +42,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	if err := r.Client.Status().Patch(ctx, next, patch, fieldOwner); err != nil {
 		return fmt.Errorf("writing the status: %w", err)
 	}
+	s.wrote(child{kindMCPServer, s.server.Name}, s.server, next)
 	r.warn(s, next)
 	return nil
 }

@@ -139,10 +139,8 @@ func TestShardsAreAdded(t *testing.T) {
 	}
 	shards(1, 1)
 	w.reports(w.rollOut(), filling)
-	shards(1, 2)
-	shards(1, 2) // The report is of pods of an older template.
-	w.reports(w.rollOut(), filling)
 	shards(1, 4)
+	shards(1, 4) // The report is of pods of an older template.
 	w.reports(w.rollOut(), filling)
 	shards(1, 6)
 	w.reports(w.rollOut(), filling)
@@ -150,6 +148,8 @@ func TestShardsAreAdded(t *testing.T) {
 	w.change(func(s *v1alpha1.MCPServer) {
 		s.Spec.Bindings.OAuthKV.Kubernetes.MinShards, s.Spec.Bindings.OAuthKV.Kubernetes.MaxShards = 3, 3
 	})
+	shards(3, 6)
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Bindings.OAuthKV.Kubernetes.MinShards = 1 })
 	shards(3, 6)
 	// Somebody's idea of what the gateway may do is no sign of a loss.
 	role := &rbacv1.Role{}

@@ -2,7 +2,7 @@ package controllers
 
 import (
 	"context"
-	"slices"
+	"fmt"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,10 +21,10 @@ import (
 type watcher struct{ client client.Reader }
 
 // notRecords lets no change of a shard's records through: shards matter by being
-// there. Tokens are written many times a second.
+// there. Tokens are written many times a second. Reports are watched with their content.
 var notRecords = predicate.Funcs{
 	UpdateFunc: func(e event.UpdateEvent) bool {
-		return !resources.IsShard(e.ObjectNew) || e.ObjectOld.GetUID() != e.ObjectNew.GetUID()
+		return !resources.IsShard(e.ObjectNew) && !resources.IsReport(e.ObjectNew) || e.ObjectOld.GetUID() != e.ObjectNew.GetUID()
 	},
 }
 
@@ -44,64 +44,91 @@ var onlyGone = predicate.Funcs{
 	GenericFunc: func(event.GenericEvent) bool { return false },
 }
 
+// By what the cache finds MCPServers.
+const (
+	byPlace     = "place"
+	byService   = "service"
+	byReference = "reference"
+)
+
+var indexes = map[string]func(*v1alpha1.MCPServer) []string{
+	byPlace: func(s *v1alpha1.MCPServer) []string { return []string{publicPlace(s)} },
+	byService: func(s *v1alpha1.MCPServer) []string {
+		var names []string
+		for _, o := range resources.Objects(s) {
+			if o.Service != nil {
+				names = append(names, o.Service.Name)
+			}
+		}
+		return names
+	},
+	byReference: func(s *v1alpha1.MCPServer) []string {
+		var names []string
+		for _, ref := range resources.References(s) {
+			names = append(names, reference(ref.Kind, ref.Name))
+		}
+		return names
+	},
+}
+
+func reference(kind, name string) string { return kind + "/" + name }
+
+// index has the cache find MCPServers by what an event is about, so that its cost does
+// not grow with their number.
+func index(ctx context.Context, indexer client.FieldIndexer) error {
+	for field, values := range indexes {
+		if err := indexer.IndexField(ctx, &v1alpha1.MCPServer{}, field, func(o client.Object) []string {
+			if s, ok := o.(*v1alpha1.MCPServer); ok {
+				return values(s)
+			}
+			return nil
+		}); err != nil {
+			return fmt.Errorf("indexing MCPServers by %s: %w", field, err)
+		}
+	}
+	return nil
+}
+
 // rivals are those that may have the URL of one that is gone.
 func (w watcher) rivals(ctx context.Context, o client.Object) []reconcile.Request {
 	gone, ok := o.(*v1alpha1.MCPServer)
 	if !ok {
 		return nil
 	}
-	return w.where(ctx, "", func(s *v1alpha1.MCPServer) bool { return publicPlace(s) == publicPlace(gone) })
+	return w.where(ctx, "", byPlace, publicPlace(gone))
 }
 
 // ofService are the owner, and those whose backend a Service is.
 func (w watcher) ofService(ctx context.Context, o client.Object) []reconcile.Request {
-	return append(ownerOf(o), w.backedBy(ctx, o.GetNamespace(), o.GetName())...)
+	return append(ownerOf(o), w.where(ctx, o.GetNamespace(), byService, o.GetName())...)
 }
 
 func (w watcher) ofEndpoints(ctx context.Context, o client.Object) []reconcile.Request {
-	return w.backedBy(ctx, o.GetNamespace(), o.GetLabels()[discoveryv1.LabelServiceName])
-}
-
-func (w watcher) backedBy(ctx context.Context, namespace, service string) []reconcile.Request {
-	return w.where(ctx, namespace, func(s *v1alpha1.MCPServer) bool {
-		return slices.ContainsFunc(resources.Objects(s), func(o resources.Object) bool {
-			return o.Service != nil && o.Service.Name == service
-		})
-	})
+	return w.where(ctx, o.GetNamespace(), byService, o.GetLabels()[discoveryv1.LabelServiceName])
 }
 
 // ofPod is the server that a gateway pod is of, which its owner's owner is too.
-func (w watcher) ofPod(ctx context.Context, o client.Object) []reconcile.Request {
-	return w.where(ctx, o.GetNamespace(), func(s *v1alpha1.MCPServer) bool { return resources.IsPodOf(s, o) })
+func ofPod(_ context.Context, o client.Object) []reconcile.Request {
+	return requestFor(o.GetNamespace(), resources.PodOf(o))
 }
 
 // of are the owner of a Secret or ConfigMap, and those that refer to it.
 func (w watcher) of(kind string) handler.MapFunc {
 	return func(ctx context.Context, o client.Object) []reconcile.Request {
-		return append(ownerOf(o), w.where(ctx, o.GetNamespace(), func(s *v1alpha1.MCPServer) bool {
-			for _, ref := range resources.References(s) {
-				if ref.Kind == kind && ref.Name == o.GetName() {
-					return true
-				}
-			}
-			return false
-		})...)
+		return append(ownerOf(o), w.where(ctx, o.GetNamespace(), byReference, reference(kind, o.GetName()))...)
 	}
 }
 
-// where are the MCPServers of a namespace, or of all, that match. The cache finds
-// them by namespace, where they are few.
-func (w watcher) where(ctx context.Context, namespace string, match func(*v1alpha1.MCPServer) bool) []reconcile.Request {
+// where are the MCPServers of a namespace, or of all, that have this value in an index.
+func (w watcher) where(ctx context.Context, namespace, field, value string) []reconcile.Request {
 	var all v1alpha1.MCPServerList
-	if err := w.client.List(ctx, &all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+	if err := w.client.List(ctx, &all, client.InNamespace(namespace), client.MatchingFields{field: value}, client.UnsafeDisableDeepCopy); err != nil {
 		log.FromContext(ctx).Error(err, "listing MCPServers")
 		return nil
 	}
 	var requests []reconcile.Request
 	for i := range all.Items {
-		if s := &all.Items[i]; match(s) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s)})
-		}
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
 	}
 	return requests
 }
@@ -109,9 +136,13 @@ func (w watcher) where(ctx context.Context, namespace string, match func(*v1alph
 func ofOwner(_ context.Context, o client.Object) []reconcile.Request { return ownerOf(o) }
 
 func ownerOf(o client.Object) []reconcile.Request {
-	name := resources.OwnerOf(o)
+	return requestFor(o.GetNamespace(), resources.OwnerOf(o))
+}
+
+// requestFor is about the MCPServer of this name, if one is given.
+func requestFor(namespace, name string) []reconcile.Request {
 	if name == "" {
 		return nil
 	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}}}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}}
 }

@@ -301,7 +301,7 @@ func (w *world) wants(conditionType string, status metav1.ConditionStatus, reaso
 
 // reconciler is one that is not run by a manager: a test says when it passes.
 func reconciler(c client.Client) *Reconciler {
-	return &Reconciler{Client: c, Live: c, Events: events.NewFakeRecorder(1000), Image: image, Now: time.Now}
+	return &Reconciler{Client: c, Live: c, Contents: c, Events: events.NewFakeRecorder(1000), Image: image, Now: time.Now}
 }
 
 func (w *world) request() ctrl.Request {

@@ -177,7 +177,6 @@ const (
 // +kubebuilder:validation:XValidation:rule=`!has(self.migrateFrom) || self.migrateFrom != self.type && self.type != 'Memory'`,fieldPath=".migrateFrom",message="bindings.oauthKV.migrateFrom must be the type that the store had before, not the one it has, and Memory is not moved to."
 // +kubebuilder:validation:XValidation:rule=`self.type == oldSelf.type || has(self.migrateFrom) && self.migrateFrom == oldSelf.type && !has(oldSelf.migrateFrom) || !has(self.migrateFrom) && has(oldSelf.migrateFrom) && oldSelf.migrateFrom == self.type`,fieldPath=".type",message="bindings.oauthKV.type must not be changed without migrateFrom, which names the type before: every client and every login would be lost with the old store."
 // +kubebuilder:validation:XValidation:rule=`!has(self.kubernetes) || !has(oldSelf.kubernetes) || self.kubernetes.kind == oldSelf.kubernetes.kind`,fieldPath=".kubernetes.kind",message="bindings.oauthKV.kubernetes.kind cannot be changed, since every client and every login is in objects of the old kind and would be lost: create a second MCPServer with the new kind instead."
-// +kubebuilder:validation:XValidation:rule=`!has(self.kubernetes) || !has(oldSelf.kubernetes) || self.kubernetes.minShards >= oldSelf.kubernetes.minShards`,fieldPath=".kubernetes.minShards",message="bindings.oauthKV.kubernetes.minShards cannot be lowered, since the records in a shard would be lost with it."
 // +kubebuilder:validation:XValidation:rule=`!has(self.etcd) || !has(oldSelf.etcd) || self.etcd.prefix == oldSelf.etcd.prefix`,fieldPath=".etcd.prefix",message="bindings.oauthKV.etcd.prefix cannot be changed, since every client and every login is under the old one and would be lost."
 // +kubebuilder:validation:XValidation:rule=`!has(self.migrateFrom) || self.migrateFrom != 'Etcd' || !has(self.kubernetes) || self.kubernetes.minShards >= 16`,fieldPath=".kubernetes.minShards",message="bindings.oauthKV.kubernetes.minShards must be at least 16 to move records there from Etcd, which spreads them over 16."
 type OAuthKV struct {
@@ -319,18 +318,19 @@ type KubernetesKV struct {
 	Kind ShardKind `json:"kind,omitempty"`
 
 	// minShards is how many shards exist from the start, for clients and for grants
-	// each. 1 to 1024. It cannot be lowered, since nothing moves between shards.
+	// each. 1 to 1024. More of them save the rollouts by which shards are added later.
+	// A lower number than there are shards removes none.
 	//
-	// When unset, 16: enough for some hundred grants.
+	// When unset, 2: enough for the first hundred grants.
 	//
 	// +optional
-	// +kubebuilder:default=16
+	// +kubebuilder:default=2
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1024
 	MinShards int32 `json:"minShards,omitempty"`
 
 	// maxShards is up to how many shards are added, for clients and for grants each,
-	// as the existing ones fill. minShards to 1024. A lower number than there are
+	// as the existing ones fill: three for each, with one rollout. minShards to 1024. A lower number than there are
 	// shards removes none; it only stops more from being added.
 	//
 	// When unset, 256: enough for ten thousand grants.

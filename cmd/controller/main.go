@@ -90,6 +90,8 @@ func run(ctx context.Context, o *options) error {
 	}
 	// The API server's own fairness bounds what one client gets.
 	rest.QPS = -1
+	// By this an audit log tells its requests from others.
+	rest.UserAgent = "vestibule-controller/" + version.Version
 	scheme, err := controllers.NewScheme()
 	if err != nil {
 		return err
@@ -113,7 +115,7 @@ func run(ctx context.Context, o *options) error {
 			return fmt.Errorf("adding a probe: %w", err)
 		}
 	}
-	if err := controllers.Setup(mgr, split(o.namespaces), o.image); err != nil {
+	if err := controllers.Setup(ctx, mgr, split(o.namespaces), o.image); err != nil {
 		return err
 	}
 	slog.Info("starting", "version", version.Version, "gateway_image", o.image, "namespaces", o.namespaces)

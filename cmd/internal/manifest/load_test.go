@@ -76,7 +76,7 @@ func TestDefaults(t *testing.T) {
 publicURL: https://weather.example.com
 bindings:
   mcpObject: {type: Service, service: {name: weather, port: 8080}, sessionAffinity: Session}
-  oauthKV: {type: Kubernetes, kubernetes: {kind: Secret, minShards: 16, maxShards: 256}}
+  oauthKV: {type: Kubernetes, kubernetes: {kind: Secret, minShards: 2, maxShards: 256}}
 routes: [{name: mcp, path: /mcp, transport: StreamableHTTP, authentication: Required, unlistedTools: Allow}]
 oauth:
   clientRegistration:

@@ -203,7 +203,6 @@ const (
 	typeFixed  = "bindings.oauthKV.type must not be changed without migrateFrom"
 	prefixMove = "bindings.oauthKV.etcd.prefix cannot be changed"
 	kindFixed  = "bindings.oauthKV.kubernetes.kind cannot be changed"
-	minLowered = "bindings.oauthKV.kubernetes.minShards cannot be lowered"
 )
 
 var moving = edits{store + ".type": "Etcd", store + ".migrateFrom": "Kubernetes", etcd: object{"endpoints": []any{"https://etcd:2379"}}}
@@ -222,7 +221,8 @@ var changes = []change{
 	{"and it is done, but kubernetes stays", moving, edits{store + ".type": "Etcd", etcd: object{"endpoints": []any{"https://etcd:2379"}}}, "bindings.oauthKV.kubernetes must be set"},
 	{"and it is given up", moving, nil, ""},
 	{"and it is turned round in the middle", moving, edits{store + ".migrateFrom": "Etcd", etcd: object{"endpoints": []any{"https://etcd:2379"}}}, typeFixed},
-	{"store from Etcd to Kubernetes", inEtcd(nil), edits{store + ".migrateFrom": "Etcd", etcd: object{"endpoints": []any{"https://etcd:2379"}}}, ""},
+	{"store from Etcd to Kubernetes", inEtcd(nil), edits{store + ".migrateFrom": "Etcd", etcd: object{"endpoints": []any{"https://etcd:2379"}}, shards + ".minShards": 16}, ""},
+	{"store from Etcd to Kubernetes, with as few shards as by default", inEtcd(nil), edits{store + ".migrateFrom": "Etcd", etcd: object{"endpoints": []any{"https://etcd:2379"}}}, "bindings.oauthKV.kubernetes.minShards must be at least 16"},
 	{"store from Etcd to Memory", inEtcd(nil), memory, typeFixed},
 	{"another prefix", inEtcd(nil), inEtcd(edits{etcd + ".prefix": "/elsewhere"}), prefixMove},
 	{"another endpoint", inEtcd(nil), inEtcd(edits{etcd + ".endpoints": []any{"https://etcd-1:2379"}}), ""},
@@ -235,12 +235,10 @@ var changes = []change{
 	{"kind from unset to Secret, which it was", edits{shards: object{}}, edits{shards + ".kind": "Secret"}, ""},
 	{"kind from Secret to unset", edits{shards + ".kind": "Secret"}, edits{shards: object{}}, ""},
 	{"minShards raised", nil, edits{shards + ".minShards": 17}, ""},
-	{"minShards lowered", edits{shards + ".minShards": 32}, edits{shards + ".minShards": 31}, minLowered},
-	{"minShards from unset to fewer", nil, edits{shards + ".minShards": 15}, minLowered},
-	{"minShards from more to unset", edits{shards + ".minShards": 17}, nil, minLowered},
-	{"minShards from fewer to unset", edits{shards + ".minShards": 15}, nil, ""},
+	{"minShards lowered", edits{shards + ".minShards": 32}, edits{shards + ".minShards": 31}, ""},
+	{"minShards from more to unset", edits{shards + ".minShards": 17}, nil, ""},
 	{"maxShards lowered", nil, edits{shards + ".maxShards": 16}, ""},
-	{"maxShards lowered below minShards", nil, edits{shards + ".maxShards": 15}, "bindings.oauthKV.kubernetes.minShards must not be greater than maxShards."},
+	{"maxShards lowered below minShards", nil, edits{shards + ".maxShards": 1}, "bindings.oauthKV.kubernetes.minShards must not be greater than maxShards."},
 	{"backend to another", nil, edits{backend + ".service": object{"name": "other", "port": 8080}}, ""},
 	{"backend from Service to URL", nil, edits{backend: object{"type": "URL", "url": "http://127.0.0.1:3000"}}, ""},
 	{"access removed", nil, edits{"spec.access": nil}, ""},

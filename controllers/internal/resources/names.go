@@ -7,6 +7,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 )
@@ -89,9 +90,28 @@ func Labels(server *v1alpha1.MCPServer, c Component) map[string]string {
 	return labels
 }
 
-// IsPodOf says whether an object is, by its labels, a gateway pod of the server.
-func IsPodOf(server *v1alpha1.MCPServer, o metav1.Object) bool {
-	return labels.SelectorFromSet(Labels(server, ComponentGateway)).Matches(labels.Set(o.GetLabels()))
+// PodOf is the name of the MCPServer whose gateway pod an object is, by its labels, or
+// empty.
+func PodOf(o metav1.Object) string { return of(o, ComponentGateway) }
+
+// IsReport says whether an object has the labels of a report.
+func IsReport(o metav1.Object) bool { return of(o, ComponentReport) != "" }
+
+// Contents finds the ConfigMaps whose content is read: reports and policies.
+func Contents() labels.Selector {
+	component, err := labels.NewRequirement(labelComponent, selection.In, []string{string(ComponentReport), string(ComponentPolicy)})
+	if err != nil {
+		panic(err) // It is a constant.
+	}
+	return labels.SelectorFromSet(ManagedLabels()).Add(*component)
+}
+
+func of(o metav1.Object, c Component) string {
+	on := o.GetLabels()
+	if on[labelComponent] != string(c) || !labels.SelectorFromSet(ManagedLabels()).Matches(labels.Set(on)) {
+		return ""
+	}
+	return on[labelInstance]
 }
 
 // What is written on pods, and through their template on the Deployment.
@@ -100,6 +120,8 @@ const (
 	LabelTemplate = "mcp.vestibule.dev/template"
 	// AnnotationConfig is the name of the configuration that a pod runs with.
 	AnnotationConfig = "mcp.vestibule.dev/config"
+	// AnnotationApplied is on what is applied, and stands for what that was.
+	AnnotationApplied = "mcp.vestibule.dev/applied"
 	// AnnotationReferences stands for the content of what the spec refers to.
 	AnnotationReferences = "mcp.vestibule.dev/references"
 	// AnnotationClientShards and AnnotationGrantShards say how many shards a
