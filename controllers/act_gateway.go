@@ -3,10 +3,12 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -131,12 +133,26 @@ func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {
 		return err
 	}
 	changed, err := apply(ctx, r, s, child{kindDeployment, resources.Name(s.server)}, deployment)
+	if apierrors.IsInvalid(err) && s.server.Spec.Gateway.PodTemplate != nil {
+		s.seen.Refusals = append(s.seen.Refusals, conditions.Refusal{Reason: v1alpha1.ReasonObjectRefused, Message: podTemplateInvalid(err)})
+		return errStop
+	}
 	s.seen.Applied = err == nil
 	if err != nil || !changed {
 		return err
 	}
 	s.seen.Gateway.Deployment = &appsv1.Deployment{}
 	return convert(deployment, s.seen.Gateway.Deployment)
+}
+
+// podTemplateInvalid says what the API server has against the pods.
+func podTemplateInvalid(err error) string {
+	says := err.Error()
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		says = status.Status().Message
+	}
+	return fmt.Sprintf("gateway.podTemplate: change what the API server refuses, which says: %s", says)
 }
 
 // collectConfigs removes the configurations of templates that are gone. As long as

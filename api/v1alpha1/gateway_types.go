@@ -119,6 +119,15 @@ type Gateway struct {
 	//
 	// +optional
 	TLS *GatewayTLS `json:"tls,omitempty"`
+
+	// podTemplate is what is set of the gateway's pods besides what the controller sets. A
+	// change rolls them. What the API server refuses in a pod is said in the condition
+	// Accepted, and changes nothing.
+	//
+	// When unset, the pods have what the controller gives them.
+	//
+	// +optional
+	PodTemplate *PodTemplate `json:"podTemplate,omitempty"`
 }
 
 // Quotas bound what one user, and one client, may ask of all routes together. A
