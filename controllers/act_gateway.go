@@ -3,12 +3,10 @@ package controllers
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -44,19 +42,6 @@ func (r *Reconciler) applyPolicy(ctx context.Context, s *scope) error {
 func (r *Reconciler) applyService(ctx context.Context, s *scope) error {
 	_, err := apply(ctx, r, s, child{kindService, resources.Name(s.server)}, resources.Service(s.server))
 	return err
-}
-
-// applyDisruptionBudget also removes the budget when there is none any more.
-func (r *Reconciler) applyDisruptionBudget(ctx context.Context, s *scope) error {
-	c := child{kindDisruptionBudget, resources.Name(s.server)}
-	if budget := resources.DisruptionBudget(s.server); budget != nil {
-		_, err := apply(ctx, r, s, c, budget)
-		return err
-	}
-	if o := s.own(c); o != nil {
-		return r.remove(ctx, c, o)
-	}
-	return nil
 }
 
 // remove deletes the very object that was seen.
@@ -122,10 +107,15 @@ func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {
 	if err != nil {
 		return fmt.Errorf("encoding the references: %w", err)
 	}
+	replicas, err := r.replicas(ctx, s)
+	if err != nil {
+		return err
+	}
 	deployment, err := resources.Deployment(s.server, resources.Pod{
 		Image:        r.Image,
 		Config:       s.config,
 		References:   resources.Digest(references),
+		Replicas:     replicas,
 		ClientShards: s.clientShards,
 		GrantShards:  s.grantShards,
 	})
@@ -133,26 +123,15 @@ func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {
 		return err
 	}
 	changed, err := apply(ctx, r, s, child{kindDeployment, resources.Name(s.server)}, deployment)
-	if apierrors.IsInvalid(err) && s.server.Spec.Gateway.PodTemplate != nil {
-		s.seen.Refusals = append(s.seen.Refusals, conditions.Refusal{Reason: v1alpha1.ReasonObjectRefused, Message: podTemplateInvalid(err)})
-		return errStop
-	}
 	s.seen.Applied = err == nil
+	if err != nil && s.server.Spec.Gateway.PodTemplate != nil {
+		return refusedAs("gateway.podTemplate", s, err)
+	}
 	if err != nil || !changed {
 		return err
 	}
 	s.seen.Gateway.Deployment = &appsv1.Deployment{}
 	return convert(deployment, s.seen.Gateway.Deployment)
-}
-
-// podTemplateInvalid says what the API server has against the pods.
-func podTemplateInvalid(err error) string {
-	says := err.Error()
-	var status apierrors.APIStatus
-	if errors.As(err, &status) {
-		says = status.Status().Message
-	}
-	return fmt.Sprintf("gateway.podTemplate: change what the API server refuses, which says: %s", says)
 }
 
 // collectConfigs removes the configurations of templates that are gone. As long as

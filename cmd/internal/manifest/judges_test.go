@@ -164,7 +164,6 @@ func obligations(path string, schema *apiextensionsv1.JSONSchemaProps) []obligat
 	add(schema.MaxItems != nil, path, "Too many")
 	add(schema.MaxProperties != nil, path, "Too many")
 	add(schema.MinItems != nil, path, "should have at least")
-	add(schema.MaxProperties != nil, path, "Too many")
 	add(len(schema.Enum) > 0, path, "Unsupported value")
 	if schema.XListType != nil && *schema.XListType != "atomic" {
 		add(true, path+"[]", "Duplicate value")

@@ -25,6 +25,7 @@ const (
 	portTLS     = "https" // portPublic's name where it has TLS
 	portAdmin   = "admin"
 	portMetrics = "metrics" // portAdmin's name where there are some
+	publicPort  = 8080
 	adminPort   = 8081
 	// user is who the gateway's image runs as; any but root would do.
 	user = 65532
@@ -38,6 +39,8 @@ type Pod struct {
 	Config string
 	// References stands for the content of all that the spec refers to.
 	References string
+	// Replicas is how many pods there are to be; 0 leaves that to an autoscaler.
+	Replicas int32
 	// ClientShards and GrantShards are how many the configuration says there are.
 	ClientShards, GrantShards int
 }
@@ -54,15 +57,21 @@ func Deployment(server *v1alpha1.MCPServer, p Pod) (*appsv1ac.DeploymentApplyCon
 		return nil, fmt.Errorf("encoding the pod template: %w", err)
 	}
 	template.WithLabels(map[string]string{LabelTemplate: Digest(data)})
-	return appsv1ac.Deployment(Name(server), server.Namespace).
+	spec := appsv1ac.DeploymentSpec().
+		WithRevisionHistoryLimit(1).
+		WithStrategy(strategy(server)).
+		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))).
+		WithTemplate(template)
+	deployment := appsv1ac.Deployment(Name(server), server.Namespace).
 		WithLabels(Labels(server, ComponentGateway)).
 		WithOwnerReferences(owner(server)).
-		WithSpec(appsv1ac.DeploymentSpec().
-			WithReplicas(server.Spec.Gateway.Replicas).
-			WithRevisionHistoryLimit(1).
-			WithStrategy(strategy(server)).
-			WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))).
-			WithTemplate(template)), nil
+		WithSpec(spec)
+	if p.Replicas > 0 {
+		spec.WithReplicas(p.Replicas)
+	} else {
+		deployment.WithAnnotations(map[string]string{AnnotationReplicas: "autoscaled"})
+	}
+	return deployment, nil
 }
 
 // strategy starts each new pod before an old one ends, but where two at a time
@@ -127,7 +136,7 @@ func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerAppl
 		WithArgs(args...).
 		WithEnv(environment(server, limits[corev1.ResourceMemory])...).
 		WithPorts(
-			corev1ac.ContainerPort().WithName(publicPort(server)).WithContainerPort(8080).WithProtocol(corev1.ProtocolTCP),
+			corev1ac.ContainerPort().WithName(publicName(server)).WithContainerPort(publicPort).WithProtocol(corev1.ProtocolTCP),
 			corev1ac.ContainerPort().WithName(admin).WithContainerPort(adminPort).WithProtocol(corev1.ProtocolTCP),
 		).
 		WithReadinessProbe(probe("/readyz", 5)).
@@ -142,7 +151,7 @@ func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerAppl
 		WithVolumeMounts(corev1ac.VolumeMount().WithName(container).WithMountPath(Directory).WithReadOnly(true))
 }
 
-func publicPort(server *v1alpha1.MCPServer) string {
+func publicName(server *v1alpha1.MCPServer) string {
 	if server.Spec.Gateway.TLS != nil {
 		return portTLS
 	}

@@ -58,7 +58,7 @@ func spread(pod *corev1ac.PodSpecApplyConfiguration, server *v1alpha1.MCPServer,
 		}
 		pod.WithTopologySpreadConstraints(c)
 	}
-	if len(wanted) == 0 && server.Spec.Gateway.Replicas >= 2 {
+	if len(wanted) == 0 && MostReplicas(server) >= 2 {
 		// Not by force: two gateways on one node are better than one.
 		pod.WithTopologySpreadConstraints(corev1ac.TopologySpreadConstraint().
 			WithMaxSkew(1).
@@ -70,14 +70,14 @@ func spread(pod *corev1ac.PodSpecApplyConfiguration, server *v1alpha1.MCPServer,
 	return nil
 }
 
-// as writes a part of a pod's spec as what is applied, which has the same form.
+// as writes a part of the spec that is Kubernetes' own as what is applied, which has the same form.
 func as(from, to any) error {
 	data, err := json.Marshal(from)
 	if err == nil {
 		err = json.Unmarshal(data, to)
 	}
 	if err != nil {
-		return fmt.Errorf("reading gateway.podTemplate: %w", err)
+		return fmt.Errorf("writing a part of the spec as what is applied: %w", err)
 	}
 	return nil
 }
