@@ -44,19 +44,6 @@ func (r *Reconciler) applyService(ctx context.Context, s *scope) error {
 	return err
 }
 
-// applyDisruptionBudget also removes the budget when there is none any more.
-func (r *Reconciler) applyDisruptionBudget(ctx context.Context, s *scope) error {
-	c := child{kindDisruptionBudget, resources.Name(s.server)}
-	if budget := resources.DisruptionBudget(s.server); budget != nil {
-		_, err := apply(ctx, r, s, c, budget)
-		return err
-	}
-	if o := s.own(c); o != nil {
-		return r.remove(ctx, c, o)
-	}
-	return nil
-}
-
 // remove deletes the very object that was seen.
 func (r *Reconciler) remove(ctx context.Context, c child, o client.Object) error {
 	uid := o.GetUID()
@@ -120,10 +107,15 @@ func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {
 	if err != nil {
 		return fmt.Errorf("encoding the references: %w", err)
 	}
+	replicas, err := r.replicas(ctx, s)
+	if err != nil {
+		return err
+	}
 	deployment, err := resources.Deployment(s.server, resources.Pod{
 		Image:        r.Image,
 		Config:       s.config,
 		References:   resources.Digest(references),
+		Replicas:     replicas,
 		ClientShards: s.clientShards,
 		GrantShards:  s.grantShards,
 	})
@@ -132,6 +124,9 @@ func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {
 	}
 	changed, err := apply(ctx, r, s, child{kindDeployment, resources.Name(s.server)}, deployment)
 	s.seen.Applied = err == nil
+	if err != nil && s.server.Spec.Gateway.PodTemplate != nil {
+		return refusedAs("gateway.podTemplate", s, err)
+	}
 	if err != nil || !changed {
 		return err
 	}

@@ -4,8 +4,10 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,16 +28,18 @@ func CacheOptions(namespaces []string) cache.Options {
 		ReaderFailOnMissingInformer: true,
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&appsv1.Deployment{}:            ours,
-			&corev1.Pod{}:                   {Label: ours.Label, Transform: slimPod},
-			&corev1.Service{}:               {Transform: slimService},
-			&corev1.ServiceAccount{}:        ours,
-			&policyv1.PodDisruptionBudget{}: ours,
-			&rbacv1.Role{}:                  ours,
-			&rbacv1.RoleBinding{}:           ours,
-			&corev1.Secret{}:                {Transform: slimMetadata},
-			&corev1.ConfigMap{}:             {Transform: slimMetadata},
-			&discoveryv1.EndpointSlice{}:    {Transform: slimEndpoints},
+			&appsv1.Deployment{}:                     ours,
+			&autoscalingv2.HorizontalPodAutoscaler{}: ours,
+			&corev1.Pod{}:                            {Label: ours.Label, Transform: slimPod},
+			&corev1.Service{}:                        {Transform: slimService},
+			&corev1.ServiceAccount{}:                 ours,
+			&networkingv1.NetworkPolicy{}:            ours,
+			&policyv1.PodDisruptionBudget{}:          ours,
+			&rbacv1.Role{}:                           ours,
+			&rbacv1.RoleBinding{}:                    ours,
+			&corev1.Secret{}:                         {Transform: slimMetadata},
+			&corev1.ConfigMap{}:                      {Transform: slimMetadata},
+			&discoveryv1.EndpointSlice{}:             {Transform: slimEndpoints},
 		},
 	}
 	for _, n := range namespaces {

@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,9 +21,11 @@ import (
 
 // The kinds of what an MCPServer owns.
 const (
+	kindAutoscaler       = "HorizontalPodAutoscaler"
 	kindConfigMap        = "ConfigMap"
 	kindDeployment       = "Deployment"
 	kindDisruptionBudget = "PodDisruptionBudget"
+	kindNetworkPolicy    = "NetworkPolicy"
 	kindPodMonitor       = "PodMonitor"
 	kindRole             = "Role"
 	kindRoleBinding      = "RoleBinding"
@@ -31,9 +35,11 @@ const (
 )
 
 var groups = map[string]schema.GroupVersion{
+	kindAutoscaler:       autoscalingv2.SchemeGroupVersion,
 	kindConfigMap:        corev1.SchemeGroupVersion,
 	kindDeployment:       appsv1.SchemeGroupVersion,
 	kindDisruptionBudget: policyv1.SchemeGroupVersion,
+	kindNetworkPolicy:    networkingv1.SchemeGroupVersion,
 	kindPodMonitor:       {Group: "monitoring.coreos.com", Version: "v1"},
 	kindRole:             rbacv1.SchemeGroupVersion,
 	kindRoleBinding:      rbacv1.SchemeGroupVersion,
@@ -99,10 +105,12 @@ func (r *Reconciler) observeChildren(ctx context.Context, s *scope) error {
 		{kindRole, name},
 		{kindRoleBinding, name},
 		{kindDisruptionBudget, name},
+		{kindAutoscaler, name},
+		{kindNetworkPolicy, name},
 		{kindConfigMap, resources.PolicyName(s.server)},
 		{kindConfigMap, resources.ReportName(s.server)},
 	} {
-		wanted := c.kind != kindDisruptionBudget || resources.DisruptionBudget(s.server) != nil
+		wanted := wanted(s.server, c.kind)
 		if err := r.observeChild(ctx, s, c, wanted && s.sure); err != nil {
 			return err
 		}

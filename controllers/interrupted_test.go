@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
@@ -34,6 +35,13 @@ var chapters = []chapter{
 		w.change(func(s *v1alpha1.MCPServer) {
 			s.Spec.Gateway.Replicas = 1
 			s.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Name: "all", Expression: "true"}}}
+		})
+	}},
+	{"an autoscaler, a network policy, other pods", ready, func(w *world) {
+		w.change(func(s *v1alpha1.MCPServer) {
+			autoscaling(s)
+			s.Spec.Gateway.PodTemplate = &v1alpha1.PodTemplate{Labels: map[string]string{"team": "weather"}}
+			s.Spec.Gateway.NetworkPolicy = &v1alpha1.NetworkPolicy{IngressFrom: []v1alpha1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}}}
 		})
 	}},
 }

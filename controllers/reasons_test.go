@@ -162,6 +162,10 @@ var situations = []situation{
 		}},
 	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonScopeRuleInvalid, says: "oauth.scopes[weather:read].allow",
 		spec: func(s *v1alpha1.MCPServer) { s.Spec.OAuth.Scopes[0].Allow = "claim.email" }},
+	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonObjectRefused, says: "tolerations[0].effect: Unsupported value",
+		spec: func(s *v1alpha1.MCPServer) {
+			s.Spec.Gateway.PodTemplate = &v1alpha1.PodTemplate{Tolerations: []corev1.Toleration{{Operator: corev1.TolerationOpExists, Effect: "Never"}}}
+		}},
 	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonURLInCluster, says: "bindings.mcpObject.type",
 		spec: func(s *v1alpha1.MCPServer) {
 			s.Spec.Bindings.MCPObject = v1alpha1.MCPObject{Type: v1alpha1.MCPObjectURL, URL: "http://127.0.0.1:3000"}

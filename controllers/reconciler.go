@@ -34,6 +34,8 @@ import (
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=list;watch
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=monitoring.coreos.com,resources=podmonitors,verbs=get;list;watch;create;patch;delete
@@ -170,8 +172,10 @@ func (r *Reconciler) act(ctx context.Context, s *scope) error {
 		{"granting the gateway its rights", r.applyRights},
 		{"applying the policy", r.applyPolicy},
 		{"applying the disruption budget", r.applyDisruptionBudget},
+		{"applying the network policy", r.applyNetworkPolicy},
 		{"creating the configuration", r.ensureConfig},
 		{"applying the Service", r.applyService},
+		{"applying the autoscaler", r.applyAutoscaler},
 		{"applying the Deployment", r.applyDeployment},
 		{"removing configurations that nobody uses", r.collectConfigs},
 	} {

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -399,7 +400,17 @@ func TestPodsPassPodSecurity(t *testing.T) {
 	must(t, admin.Get(t.Context(), client.ObjectKey{Name: w.namespace}, ns))
 	ns.Labels["pod-security.kubernetes.io/enforce"] = "restricted"
 	must(t, admin.Update(t.Context(), ns))
-	w.server()
+	w.server(func(s *v1alpha1.MCPServer) {
+		// All that can be set, as far as it needs nothing else in the cluster.
+		s.Spec.Gateway.PodTemplate = &v1alpha1.PodTemplate{
+			Labels: map[string]string{"team": "weather"}, Annotations: map[string]string{"example.com/owner": "weather"},
+			Resources:        v1alpha1.PodResources{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")}},
+			NodeSelector:     map[string]string{"pool": "edge"},
+			Tolerations:      []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
+			ImagePullSecrets: []v1alpha1.ObjectReference{{Name: "registry"}},
+			Env:              []v1alpha1.EnvVar{{Name: "HTTPS_PROXY", Value: "http://proxy.example.com:3128"}},
+		}
+	})
 	w.pass(reconciler(robot))
 	template := w.deployment().Spec.Template
 	pod := &corev1.Pod{ObjectMeta: w.meta("weather-gateway-0"), Spec: template.Spec}

@@ -60,6 +60,8 @@ const (
 	ReasonScopeRuleInvalid = "ScopeRuleInvalid"
 	// ReasonRouteExposed: a route leads past what guards another.
 	ReasonRouteExposed = "RouteExposed"
+	// ReasonObjectRefused: the API server refuses an object with what the spec says of it.
+	ReasonObjectRefused = "ObjectRefused"
 	// ReasonURLInCluster: the type of an mcpObject is URL, which is for a run on a
 	// developer's machine.
 	ReasonURLInCluster = "URLInCluster"

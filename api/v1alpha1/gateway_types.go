@@ -3,10 +3,11 @@ package v1alpha1
 // Gateway sets how the gateway runs and what it trusts in its surroundings.
 //
 // +kubebuilder:validation:XValidation:rule=`!has(self.podMonitor) || self.metrics == 'Enabled'`,fieldPath=".podMonitor",message="gateway.podMonitor must be unset unless gateway.metrics is Enabled, since there is nothing to fetch."
+// +kubebuilder:validation:XValidation:rule=`!has(self.networkPolicy) || !has(self.networkPolicy.metricsFrom) || self.metrics == 'Enabled'`,fieldPath=".networkPolicy.metricsFrom",message="gateway.networkPolicy.metricsFrom must not be set where gateway.metrics is Disabled."
 type Gateway struct {
 	// replicas is how many gateway pods run. Each serves everything, so that one
 	// may go at any time when there are others. 1 to 32, and 1 when
-	// bindings.oauthKV.type is Memory.
+	// bindings.oauthKV.type is Memory. It is ignored while autoscaling is set.
 	//
 	// When unset, 2.
 	//
@@ -119,6 +120,32 @@ type Gateway struct {
 	//
 	// +optional
 	TLS *GatewayTLS `json:"tls,omitempty"`
+
+	// podTemplate is what is set of the gateway's pods besides what the controller sets. A
+	// change rolls them. What the API server refuses in a pod is said in the condition
+	// Accepted, and changes nothing.
+	//
+	// When unset, the pods have what the controller gives them.
+	//
+	// +optional
+	PodTemplate *PodTemplate `json:"podTemplate,omitempty"`
+
+	// autoscaling has a HorizontalPodAutoscaler decide how many pods run, in place of
+	// replicas. It must not be set when bindings.oauthKV.type is Memory. It needs what
+	// serves the metrics of pods in the cluster, such as metrics-server.
+	//
+	// When unset, replicas are run, and no other number lasts.
+	//
+	// +optional
+	Autoscaling *Autoscaling `json:"autoscaling,omitempty"`
+
+	// networkPolicy has a NetworkPolicy let only these connect to the gateway's pods. It
+	// needs a network that heeds NetworkPolicies. The kubelet's probes always get through.
+	//
+	// When unset, there is none of the controller's.
+	//
+	// +optional
+	NetworkPolicy *NetworkPolicy `json:"networkPolicy,omitempty"`
 }
 
 // Quotas bound what one user, and one client, may ask of all routes together. A

@@ -73,6 +73,7 @@ func newPlan(m *manifest.Manifest, o options) (*plan, error) {
 		p.override("spec.gateway.tls", "no TLS", "the Secret "+spec.Gateway.TLS.SecretRef.Name+" is in a cluster")
 		spec.Gateway.TLS = nil
 	}
+	spec.Gateway.Autoscaling = nil
 	if spec.Gateway.Replicas != 1 {
 		p.override("spec.gateway.replicas", "1", "it is this process")
 		spec.Gateway.Replicas = 1

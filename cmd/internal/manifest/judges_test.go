@@ -162,8 +162,8 @@ func obligations(path string, schema *apiextensionsv1.JSONSchemaProps) []obligat
 	add(schema.Minimum != nil, path, "should be greater than or equal to")
 	add(schema.Maximum != nil, path, "should be less than or equal to")
 	add(schema.MaxItems != nil, path, "Too many")
-	add(schema.MinItems != nil, path, "should have at least")
 	add(schema.MaxProperties != nil, path, "Too many")
+	add(schema.MinItems != nil, path, "should have at least")
 	add(len(schema.Enum) > 0, path, "Unsupported value")
 	if schema.XListType != nil && *schema.XListType != "atomic" {
 		add(true, path+"[]", "Duplicate value")

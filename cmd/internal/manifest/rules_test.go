@@ -33,7 +33,7 @@ type change struct {
 // in the same words, and agree on what the defaults are.
 func TestBothJudgesAgree(t *testing.T) {
 	var found []string
-	for _, r := range slices.Concat(metadataRows, publicURLRows, objectRows, ownObjectRows(), bindingRows, identityRows, etcdRows, routeRows, oauthRows, clientRows, upstreamRows, presetRows, gatewayRows, operationRows, exposureRows) {
+	for _, r := range slices.Concat(metadataRows, publicURLRows, objectRows, ownObjectRows(), bindingRows, identityRows, etcdRows, routeRows, oauthRows, clientRows, upstreamRows, presetRows, gatewayRows, operationRows, exposureRows, podRows, scaleRows) {
 		t.Run(r.name, func(t *testing.T) {
 			found = append(found, both(t, sample(t, r.edits), r.refused)...)
 		})

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/conditions"
@@ -206,6 +207,14 @@ func TestConditions(t *testing.T) {
 			crashed(o, len(o.Gateway.Pods)-1)
 			unready(o, len(o.Gateway.Pods)-1)
 		}, v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, "3 of 3"},
+		{"replicas are those that the autoscaler wants", func(o *conditions.Observation) {
+			o.Server.Spec.Gateway.Autoscaling = &v1alpha1.Autoscaling{MinReplicas: 2, MaxReplicas: 9}
+			o.Gateway.Deployment.Spec.Replicas = ptr.To[int32](5)
+		}, v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, "3 of 5 replicas"},
+		{"a quota that an autoscaler meets", func(o *conditions.Observation) {
+			o.Server.Spec.Gateway.Autoscaling = &v1alpha1.Autoscaling{MinReplicas: 2, MaxReplicas: 9}
+			deployment(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue, "exceeded quota: small")(o)
+		}, v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonQuotaExceeded, "lower gateway.autoscaling.maxReplicas."},
 		{"a change that could not be applied", func(o *conditions.Observation) { o.Failure = errors.New("denied") },
 			v1alpha1.ConditionGatewayAvailable, isUnknown, v1alpha1.ReasonRollingOut, "may not be the current one"},
 		{"a failure after it was applied", func(o *conditions.Observation) { o.Failure, o.Applied = errors.New("denied"), true },

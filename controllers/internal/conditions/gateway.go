@@ -34,8 +34,14 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 			ready++
 		}
 	}
-	replicas := int(o.Server.Spec.Gateway.Replicas)
-	if f, bad := trouble(g.Deployment, current); bad {
+	replicas, field := int(o.Server.Spec.Gateway.Replicas), "gateway.replicas"
+	if o.Server.Spec.Gateway.Autoscaling != nil {
+		field = "gateway.autoscaling.maxReplicas"
+		if g.Deployment.Spec.Replicas != nil {
+			replicas = int(*g.Deployment.Spec.Replicas)
+		}
+	}
+	if f, bad := trouble(g.Deployment, current, field); bad {
 		f.message = sprintReplicas(ready, replicas) + f.message
 		return f
 	}
@@ -71,10 +77,11 @@ func notDeployed(before []metav1.Condition) fact {
 }
 
 // trouble is what keeps pods from being ready, as far as the cluster says so.
-func trouble(d *appsv1.Deployment, current []*corev1.Pod) (fact, bool) {
+// field says how many pods there may be.
+func trouble(d *appsv1.Deployment, current []*corev1.Pod, field string) (fact, bool) {
 	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
 		if strings.Contains(c.Message, "exceeded quota") {
-			return no(v1alpha1.ReasonQuotaExceeded, "a ResourceQuota of this namespace has no room for a pod: raise it, or lower gateway.replicas. The API server says: %s", c.Message), true
+			return no(v1alpha1.ReasonQuotaExceeded, "a ResourceQuota of this namespace has no room for a pod: raise it, or lower %s. The API server says: %s", field, c.Message), true
 		}
 		return no(v1alpha1.ReasonPodsRefused, "the API server refuses the gateway's pods: %s", c.Message), true
 	}

@@ -115,6 +115,8 @@ var examples = []example{
 		"bindings.oauthKV: there are records in objects of type Kubernetes that may not be in the store: set migrateFrom and kubernetes again, until OAuthKVBound says Migrated.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonScopeRuleInvalid, refused(v1alpha1.ReasonScopeRuleInvalid,
 		"oauth.scopes[weather:write].allow: ERROR: <input>:1:10: undeclared reference to 'claim' (in container '')")},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonObjectRefused, refused(v1alpha1.ReasonObjectRefused,
+		`gateway.podTemplate: change what the API server refuses, which says: Deployment.apps "weather-gateway" is invalid: spec.template.spec.tolerations[0].effect: Unsupported value: "Never": supported values: "NoExecute", "NoSchedule", "PreferNoSchedule"`)},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonURLInCluster, refused(v1alpha1.ReasonURLInCluster,
 		"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteExposed, refused(v1alpha1.ReasonRouteExposed,

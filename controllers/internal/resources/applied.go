@@ -80,7 +80,7 @@ func RoleBinding(server *v1alpha1.MCPServer) *rbacv1ac.RoleBindingApplyConfigura
 
 // ServicePort is the port at which whatever serves publicURL sends requests.
 func ServicePort(server *v1alpha1.MCPServer) *corev1ac.ServicePortApplyConfiguration {
-	port := corev1ac.ServicePort().WithName(publicPort(server)).WithTargetPort(intstr.FromString(publicPort(server)))
+	port := corev1ac.ServicePort().WithName(publicName(server)).WithTargetPort(intstr.FromString(publicName(server)))
 	if server.Spec.Gateway.TLS != nil {
 		return port.WithPort(443).WithAppProtocol("https")
 	}
@@ -101,7 +101,7 @@ func Service(server *v1alpha1.MCPServer) *corev1ac.ServiceApplyConfiguration {
 // DisruptionBudget lets one gateway at a time be evicted, or is nil: for a single
 // one it could only be in the way of who empties a node.
 func DisruptionBudget(server *v1alpha1.MCPServer) *policyv1ac.PodDisruptionBudgetApplyConfiguration {
-	if server.Spec.Gateway.Replicas < 2 {
+	if MostReplicas(server) < 2 {
 		return nil
 	}
 	return policyv1ac.PodDisruptionBudget(Name(server), server.Namespace).

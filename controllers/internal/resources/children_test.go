@@ -39,8 +39,13 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 	must(err)
 	policy, err := resources.PolicyMap(server, resources.GatewayPolicy(server))
 	must(err)
+	replicas := server.Spec.Gateway.Replicas
+	if server.Spec.Gateway.Autoscaling != nil {
+		replicas = 0
+	}
 	deployment, err := resources.Deployment(server, resources.Pod{
-		Image: "registry.example.com/gateway:v1", Config: configuration.Name, References: "0123456789abcdef",
+		Replicas: replicas,
+		Image:    "registry.example.com/gateway:v1", Config: configuration.Name, References: "0123456789abcdef",
 		ClientShards: clients, GrantShards: grants,
 	})
 	must(err)
@@ -55,6 +60,14 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 	}
 	if monitor := resources.PodMonitor(server); monitor != nil {
 		all = append(all, monitor)
+	}
+	if scaler := resources.Autoscaler(server); scaler != nil {
+		all = append(all, scaler)
+	}
+	network, err := resources.NetworkPolicy(server)
+	must(err)
+	if network != nil {
+		all = append(all, network)
 	}
 	return append(all, configuration, deployment)
 }

@@ -145,7 +145,7 @@ func store(server *v1alpha1.MCPServer, t v1alpha1.OAuthKVType, in Inputs) config
 			Name:         Name(server),
 			ClientShards: in.ClientShards,
 			GrantShards:  in.GrantShards,
-			Replicas:     int(server.Spec.Gateway.Replicas),
+			Replicas:     int(MostReplicas(server)),
 		}}
 	case v1alpha1.OAuthKVEtcd:
 		return config.Store{Type: config.StoreEtcd, Etcd: etcd(server, path.Join(in.Directory, etcdDirectory))}

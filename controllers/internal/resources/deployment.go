@@ -3,13 +3,11 @@ package resources
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -27,6 +25,7 @@ const (
 	portTLS     = "https" // portPublic's name where it has TLS
 	portAdmin   = "admin"
 	portMetrics = "metrics" // portAdmin's name where there are some
+	publicPort  = 8080
 	adminPort   = 8081
 	// user is who the gateway's image runs as; any but root would do.
 	user = 65532
@@ -40,6 +39,8 @@ type Pod struct {
 	Config string
 	// References stands for the content of all that the spec refers to.
 	References string
+	// Replicas is how many pods there are to be; 0 leaves that to an autoscaler.
+	Replicas int32
 	// ClientShards and GrantShards are how many the configuration says there are.
 	ClientShards, GrantShards int
 }
@@ -47,21 +48,30 @@ type Pod struct {
 // Deployment runs the gateway's pods. Everything that they read at their start is
 // named in their template, so it rolls them when it changes.
 func Deployment(server *v1alpha1.MCPServer, p Pod) (*appsv1ac.DeploymentApplyConfiguration, error) {
-	template := podTemplate(server, p)
+	template, err := podTemplate(server, p)
+	if err != nil {
+		return nil, err
+	}
 	data, err := json.Marshal(template)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the pod template: %w", err)
 	}
 	template.WithLabels(map[string]string{LabelTemplate: Digest(data)})
-	return appsv1ac.Deployment(Name(server), server.Namespace).
+	spec := appsv1ac.DeploymentSpec().
+		WithRevisionHistoryLimit(1).
+		WithStrategy(strategy(server)).
+		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))).
+		WithTemplate(template)
+	deployment := appsv1ac.Deployment(Name(server), server.Namespace).
 		WithLabels(Labels(server, ComponentGateway)).
 		WithOwnerReferences(owner(server)).
-		WithSpec(appsv1ac.DeploymentSpec().
-			WithReplicas(server.Spec.Gateway.Replicas).
-			WithRevisionHistoryLimit(1).
-			WithStrategy(strategy(server)).
-			WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))).
-			WithTemplate(template)), nil
+		WithSpec(spec)
+	if p.Replicas > 0 {
+		spec.WithReplicas(p.Replicas)
+	} else {
+		deployment.WithAnnotations(map[string]string{AnnotationReplicas: "autoscaled"})
+	}
+	return deployment, nil
 }
 
 // strategy starts each new pod before an old one ends, but where two at a time
@@ -78,7 +88,7 @@ func strategy(server *v1alpha1.MCPServer) *appsv1ac.DeploymentStrategyApplyConfi
 			WithMaxUnavailable(intstr.FromInt32(0)))
 }
 
-func podTemplate(server *v1alpha1.MCPServer, p Pod) *corev1ac.PodTemplateSpecApplyConfiguration {
+func podTemplate(server *v1alpha1.MCPServer, p Pod) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
 	pod := corev1ac.PodSpec().
 		WithServiceAccountName(Name(server)).
 		WithAutomountServiceAccountToken(true).
@@ -89,14 +99,8 @@ func podTemplate(server *v1alpha1.MCPServer, p Pod) *corev1ac.PodTemplateSpecApp
 			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))).
 		WithContainers(gatewayContainer(server, p)).
 		WithVolumes(corev1ac.Volume().WithName(container).WithProjected(files(server, p)))
-	if server.Spec.Gateway.Replicas >= 2 {
-		// Not by force: two gateways on one node are better than one.
-		pod.WithTopologySpreadConstraints(corev1ac.TopologySpreadConstraint().
-			WithMaxSkew(1).
-			WithTopologyKey(corev1.LabelHostname).
-			WithWhenUnsatisfiable(corev1.ScheduleAnyway).
-			WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))).
-			WithMatchLabelKeys(appsv1.DefaultDeploymentUniqueLabelKey))
+	if err := customize(pod, server); err != nil {
+		return nil, err
 	}
 	annotations := map[string]string{AnnotationConfig: p.Config, AnnotationReferences: p.References}
 	if server.Spec.Bindings.OAuthKV.Kubernetes != nil {
@@ -104,9 +108,9 @@ func podTemplate(server *v1alpha1.MCPServer, p Pod) *corev1ac.PodTemplateSpecApp
 		annotations[AnnotationGrantShards] = strconv.Itoa(p.GrantShards)
 	}
 	return corev1ac.PodTemplateSpec().
-		WithLabels(maps.Clone(Labels(server, ComponentGateway))).
-		WithAnnotations(annotations).
-		WithSpec(pod)
+		WithLabels(podLabels(server)).
+		WithAnnotations(podAnnotations(server, annotations)).
+		WithSpec(pod), nil
 }
 
 func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerApplyConfiguration {
@@ -124,30 +128,20 @@ func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerAppl
 	if server.Spec.Gateway.Profiling == v1alpha1.PolicyEnabled {
 		args = append(args, "-pprof-addr", "127.0.0.1:6060")
 	}
+	requests, limits := podResources(server)
 	return corev1ac.Container().
 		WithName(container).
 		WithImage(p.Image).
 		WithImagePullPolicy(corev1.PullIfNotPresent).
 		WithArgs(args...).
-		WithEnv(
-			corev1ac.EnvVar().WithName("POD_UID").WithValueFrom(corev1ac.EnvVarSource().
-				WithFieldRef(corev1ac.ObjectFieldSelector().WithAPIVersion("v1").WithFieldPath("metadata.uid"))),
-			// Below the limit, so that the collector works before the kernel kills.
-			corev1ac.EnvVar().WithName("GOMEMLIMIT").WithValue("450MiB"),
-		).
+		WithEnv(environment(server, limits[corev1.ResourceMemory])...).
 		WithPorts(
-			corev1ac.ContainerPort().WithName(publicPort(server)).WithContainerPort(8080).WithProtocol(corev1.ProtocolTCP),
+			corev1ac.ContainerPort().WithName(publicName(server)).WithContainerPort(publicPort).WithProtocol(corev1.ProtocolTCP),
 			corev1ac.ContainerPort().WithName(admin).WithContainerPort(adminPort).WithProtocol(corev1.ProtocolTCP),
 		).
 		WithReadinessProbe(probe("/readyz", 5)).
 		WithLivenessProbe(probe("/healthz", 10)).
-		// No limit on CPU: it would only make logins slow when they are many.
-		WithResources(corev1ac.ResourceRequirements().
-			WithRequests(corev1.ResourceList{
-				corev1.ResourceCPU:    resource.MustParse("50m"),
-				corev1.ResourceMemory: resource.MustParse("64Mi"),
-			}).
-			WithLimits(corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("512Mi")})).
+		WithResources(corev1ac.ResourceRequirements().WithRequests(requests).WithLimits(limits)).
 		WithSecurityContext(corev1ac.SecurityContext().
 			WithAllowPrivilegeEscalation(false).
 			WithReadOnlyRootFilesystem(true).
@@ -157,7 +151,7 @@ func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerAppl
 		WithVolumeMounts(corev1ac.VolumeMount().WithName(container).WithMountPath(Directory).WithReadOnly(true))
 }
 
-func publicPort(server *v1alpha1.MCPServer) string {
+func publicName(server *v1alpha1.MCPServer) string {
 	if server.Spec.Gateway.TLS != nil {
 		return portTLS
 	}
