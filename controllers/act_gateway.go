@@ -85,6 +85,7 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 		Directory:    resources.Directory,
 		ClientShards: s.clientShards,
 		GrantShards:  s.grantShards,
+		SealedTo:     resources.SealedTo(s.server, s.keys()),
 		Cluster:      resources.Cluster(s.server),
 	}))
 	if err != nil {

@@ -21,8 +21,15 @@ func (r *Reconciler) ensureKeys(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.create(ctx, s, kindSecret, keys)
-	return err
+	there, err := r.create(ctx, s, kindSecret, keys)
+	if err != nil {
+		return err
+	}
+	if !resources.IsOf(s.server, there) {
+		return fmt.Errorf("the Secret %s was restored in this moment", keys.Name)
+	}
+	s.children[child{kindSecret, keys.Name}] = there
+	return nil
 }
 
 // ensureShards creates the shards that are not there yet, in the order of their
@@ -41,12 +48,20 @@ func (r *Reconciler) ensureShards(ctx context.Context, s *scope) error {
 					return err
 				}
 			}
+			if resources.IsRetained(s.server, o) {
+				if err := r.claim(ctx, s, child{string(kv.Kind), o.GetName()}, o, nil); err != nil {
+					return err
+				}
+			}
 			if err := r.untrack(ctx, string(kv.Kind), o); err != nil {
 				return err
 			}
 		}
 		id := memoID(client.ObjectKeyFromObject(s.server), child{string(kv.Kind), string(p.name)})
 		r.counted.remember(id, string(s.server.UID), *p.count)
+	}
+	if counts := resources.CountLabels(s.server, s.clientShards, s.grantShards); counts != nil && s.keys() != nil {
+		return r.claim(ctx, s, child{kindSecret, resources.KeysName(s.server)}, s.keys(), counts)
 	}
 	return nil
 }

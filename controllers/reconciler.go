@@ -149,7 +149,9 @@ func (r *Reconciler) pass(ctx context.Context, s *scope) error {
 func (r *Reconciler) act(ctx context.Context, s *scope) error {
 	for _, act := range []step{
 		{"rotating the keys", r.rotateKeys},
+		{"making what is kept outlive it, or not", r.retain},
 		{"making sure that nothing stands against it", mayAct},
+		{"adopting what was retained", r.adopt},
 		{"creating the keys", r.ensureKeys},
 		{"creating the store", r.ensureShards},
 		{"creating the report", r.ensureReport},
@@ -190,8 +192,11 @@ type scope struct {
 
 	children children
 	shards   shards
-	// left says that there are shards though the spec has no store of that type.
-	left bool
+	// left are the shards that are there though the spec has no store of that type, by
+	// their kinds.
+	left map[string][]client.Object
+	// retains says that the deletionPolicy of the spec is in effect.
+	retains bool
 	// How many shards there have to be.
 	clientShards, grantShards int
 	// config is the name of the current configuration.

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -23,6 +24,9 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	all := conditions.All(&s.seen)
 	if s.seen.Applied && meta.IsStatusConditionTrue(all, v1alpha1.ConditionOAuthKVBound) {
 		status.Store = s.server.Spec.Bindings.OAuthKV.Type
+	}
+	if s.retains {
+		status.DeletionPolicy = cmp.Or(s.server.Spec.DeletionPolicy, v1alpha1.DeletionDelete)
 	}
 	kept := status.Conditions[:0:0]
 	for _, c := range status.Conditions {

@@ -68,6 +68,8 @@ type Store struct {
 	KeysLost bool
 	// Lost are the names of shards that are gone, in order.
 	Lost []string
+	// Retained says that objects of the store stay when the MCPServer is deleted.
+	Retained bool
 	// Left says that there are shards of a store that the spec does not have any
 	// more, and that all of their records are in the one that it has.
 	Left bool
