@@ -55,6 +55,9 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Image is that of the gateways.
 	Image string
+	// Upgrades is how many gateways that are available are replaced at a time when
+	// another controller renders them otherwise; 0 for DefaultUpgrades.
+	Upgrades int
 	// Now tells the time.
 	Now func() time.Time
 
@@ -64,6 +67,7 @@ type Reconciler struct {
 	// counted is how many shards there were, which the cache may be late to know.
 	counted memo[int]
 	applied applied
+	places  places
 	// keys are the Secrets with the keys, without these.
 	keys memo[*corev1.Secret]
 	// apis are those that the cluster may not have.
@@ -156,6 +160,7 @@ func (r *Reconciler) act(ctx context.Context, s *scope) error {
 		{"creating the store", r.ensureShards},
 		{"creating the report", r.ensureReport},
 		{"clearing the report", r.clearReport},
+		{"waiting for the gateway's turn", r.awaitTurn},
 		{"granting the gateway its rights", r.applyRights},
 		{"applying the policy", r.applyPolicy},
 		{"applying the disruption budget", r.applyDisruptionBudget},
@@ -183,6 +188,7 @@ func (r *Reconciler) forget(server types.NamespacedName) {
 	r.applied.forget(prefix)
 	r.keys.forget(prefix)
 	r.said.forget(prefix)
+	r.places.leave(server)
 }
 
 // scope is what one pass saw and decided.
@@ -199,6 +205,9 @@ type scope struct {
 	retains bool
 	// How many shards there have to be.
 	clientShards, grantShards int
+	// upgrading says that the Deployment has a place among those that are replaced.
+	upgrading bool
+	rendered  *rendered
 	// config is the name of the current configuration.
 	config string
 	// optional says of each kind that a cluster may not have why its child could not be

@@ -39,7 +39,9 @@ func NewScheme() (*runtime.Scheme, error) {
 
 // Setup adds the controller to a manager whose cache has the CacheOptions of these
 // namespaces. Gateways run this image.
-func Setup(mgr ctrl.Manager, namespaces []string, image string) error {
+// upgrades is how many of them that are available are replaced at a time by those of
+// another image, or as another controller renders them.
+func Setup(mgr ctrl.Manager, namespaces []string, image string, upgrades int) error {
 	if err := metrics.Registry.Register(counter{mgr.GetClient()}); err != nil {
 		return fmt.Errorf("setting up the metrics: %w", err)
 	}
@@ -47,6 +49,7 @@ func Setup(mgr ctrl.Manager, namespaces []string, image string) error {
 	if err != nil {
 		return err
 	}
+	r.Upgrades = upgrades
 	c, err := watch(mgr, r, controller.Options{MaxConcurrentReconciles: 4})
 	if err != nil {
 		return err

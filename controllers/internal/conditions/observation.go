@@ -37,6 +37,9 @@ type Observation struct {
 	Missing []Missing
 	// Failure is what went wrong in this pass, so that it is repeated.
 	Failure error
+	// Waits says that the gateways are those of another controller, and are replaced
+	// when it is their turn.
+	Waits bool
 	// Applied says that the Deployment is as the spec wants it since this pass, or
 	// was before.
 	Applied bool

@@ -40,7 +40,7 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 	policy, err := resources.PolicyMap(server, resources.GatewayPolicy(server))
 	must(err)
 	deployment, err := resources.Deployment(server, resources.Pod{
-		Image: "registry.example.com/gateway:v1", Config: configuration.Name, References: "0123456789abcdef",
+		Image: "registry.example.com/gateway:v1", Config: configuration.Name, References: "0123456789abcdef", Inputs: "fedcba9876543210",
 		ClientShards: clients, GrantShards: grants,
 	})
 	must(err)

@@ -42,6 +42,8 @@ type Pod struct {
 	References string
 	// ClientShards and GrantShards are how many the configuration says there are.
 	ClientShards, GrantShards int
+	// Inputs stands for all of these that the controller does not decide itself.
+	Inputs string
 }
 
 // Deployment runs the gateway's pods. Everything that they read at their start is
@@ -55,6 +57,7 @@ func Deployment(server *v1alpha1.MCPServer, p Pod) (*appsv1ac.DeploymentApplyCon
 	template.WithLabels(map[string]string{LabelTemplate: Digest(data)})
 	return appsv1ac.Deployment(Name(server), server.Namespace).
 		WithLabels(Labels(server, ComponentGateway)).
+		WithLabels(map[string]string{LabelInputs: p.Inputs}).
 		WithOwnerReferences(owner(server)).
 		WithSpec(appsv1ac.DeploymentSpec().
 			WithReplicas(server.Spec.Gateway.Replicas).
