@@ -54,10 +54,16 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 func (r *Reconciler) warn(s *scope, next *v1alpha1.MCPServer) {
 	before := meta.FindStatusCondition(s.server.Status.Conditions, v1alpha1.ConditionOAuthKVBound)
 	now := meta.FindStatusCondition(next.Status.Conditions, v1alpha1.ConditionOAuthKVBound)
-	if now.Reason != v1alpha1.ReasonKeysLost && now.Reason != v1alpha1.ReasonStoreObjectLost {
-		return
-	}
-	if before != nil && before.Reason == now.Reason && before.Message == now.Message {
+	switch now.Reason {
+	case v1alpha1.ReasonKeysLost, v1alpha1.ReasonStoreObjectLost:
+		if before != nil && before.Reason == now.Reason && before.Message == now.Message {
+			return
+		}
+	case v1alpha1.ReasonKeysMismatch:
+		if before != nil && before.Reason == now.Reason {
+			return // The message counts replicas, and records.
+		}
+	default:
 		return
 	}
 	r.Events.Eventf(next, nil, corev1.EventTypeWarning, now.Reason, "Observe", "%s", now.Message)
