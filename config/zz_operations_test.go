@@ -93,7 +93,7 @@ func TestTheOperationsPage(t *testing.T) {
 			return err == nil && strings.Contains(m.Data["policy.json"], "248289761001")
 		},
 		"get mcpserver weather -o yaml": func() bool {
-			records, err := os.ReadFile(filepath.Join(dir, "weather-records.yaml"))
+			records, err := os.ReadFile(filepath.Join(dir, "weather.json"))
 			return err == nil && strings.Contains(string(records), "weather-gateway-keys") && strings.Contains(string(records), "weather-gateway-grants-0")
 		},
 		"delete mcpservers --all": func() bool {

@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
@@ -31,6 +33,9 @@ func (r *Reconciler) applyRights(ctx context.Context, s *scope) error {
 
 // applyPolicy changes what gateways do while they run.
 func (r *Reconciler) applyPolicy(ctx context.Context, s *scope) error {
+	if s.seen.Waits {
+		return nil
+	}
 	policy, err := resources.PolicyMap(s.server, resources.GatewayPolicy(s.server))
 	if err != nil {
 		return err
@@ -58,24 +63,12 @@ func (r *Reconciler) remove(ctx context.Context, c child, o client.Object) error
 // first of the steps that could take away a gateway that works, so it stops where
 // something is missing that a new one would need.
 func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
-	ports, ok := backendPorts(s)
-	if !ok {
-		return errStop
-	}
-	for _, ref := range s.seen.References {
-		if !ref.Found || ref.Unusable != "" {
-			return errStop
-		}
-	}
-	m, err := resources.Config(s.server, resources.GatewayConfig(s.server, resources.Inputs{
-		Ports:        ports,
-		Directory:    resources.Directory,
-		ClientShards: s.clientShards,
-		GrantShards:  s.grantShards,
-		Cluster:      resources.Cluster(s.server),
-	}))
-	if err != nil {
+	if err := r.render(s); err != nil {
 		return err
+	}
+	m := s.rendered.config
+	if m == nil || s.seen.Waits {
+		return errStop
 	}
 	s.config = m.Name
 	c := child{kindConfigMap, m.Name}
@@ -85,8 +78,59 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 	if s.own(c) != nil {
 		return nil
 	}
-	_, err = r.create(ctx, s, kindConfigMap, m)
+	_, err := r.create(ctx, s, kindConfigMap, m)
 	return err
+}
+
+// rendered is what the gateways are to be made of, once it was asked for; without
+// content where something is missing that a new one would need.
+type rendered struct {
+	config     *corev1.ConfigMap
+	deployment *appsv1ac.DeploymentApplyConfiguration
+}
+
+func (r *Reconciler) render(s *scope) error {
+	if s.rendered != nil {
+		return nil
+	}
+	s.rendered = &rendered{}
+	ports, ok := backendPorts(s)
+	if !ok {
+		return nil
+	}
+	for _, ref := range s.seen.References {
+		if !ref.Found || ref.Unusable != "" {
+			return nil
+		}
+	}
+	m, err := resources.Config(s.server, resources.GatewayConfig(s.server, resources.Inputs{
+		Ports:        ports,
+		Directory:    resources.Directory,
+		ClientShards: s.clientShards,
+		GrantShards:  s.grantShards,
+		SealedTo:     resources.SealedTo(s.server, s.keys()),
+		Cluster:      resources.Cluster(s.server),
+	}))
+	if err != nil {
+		return err
+	}
+	references, err := json.Marshal(slices.DeleteFunc(slices.Clone(s.seen.References), func(r conditions.Reference) bool { return r.Followed }))
+	if err != nil {
+		return fmt.Errorf("encoding the references: %w", err)
+	}
+	deployment, err := resources.Deployment(s.server, resources.Pod{
+		Image:        r.Image,
+		Config:       m.Name,
+		References:   resources.Digest(references),
+		ClientShards: s.clientShards,
+		GrantShards:  s.grantShards,
+		Inputs:       inputs(s),
+	})
+	if err != nil {
+		return err
+	}
+	s.rendered = &rendered{m, deployment}
+	return nil
 }
 
 // backendPorts are the ports of all backends, or not ok if one is missing: nothing but
@@ -103,29 +147,26 @@ func backendPorts(s *scope) (ports map[v1alpha1.ServicePort]resources.Port, ok b
 }
 
 func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {
-	references, err := json.Marshal(slices.DeleteFunc(slices.Clone(s.seen.References), func(r conditions.Reference) bool { return r.Followed }))
-	if err != nil {
-		return fmt.Errorf("encoding the references: %w", err)
+	if err := r.render(s); err != nil {
+		return err
 	}
+	deployment := s.rendered.deployment
 	replicas, err := r.replicas(ctx, s)
 	if err != nil {
 		return err
 	}
-	deployment, err := resources.Deployment(s.server, resources.Pod{
-		Image:        r.Image,
-		Config:       s.config,
-		References:   resources.Digest(references),
-		Replicas:     replicas,
-		ClientShards: s.clientShards,
-		GrantShards:  s.grantShards,
-	})
-	if err != nil {
-		return err
+	resources.Scale(deployment, replicas)
+	upgrading := keepsPlace(s, templateOf(deployment))
+	if upgrading {
+		deployment.WithLabels(map[string]string{resources.LabelUpgrading: templateOf(deployment)})
 	}
 	changed, err := apply(ctx, r, s, child{kindDeployment, resources.Name(s.server)}, deployment)
 	s.seen.Applied = err == nil
 	if err != nil && s.server.Spec.Gateway.PodTemplate != nil {
 		return refusedAs("gateway.podTemplate", s, err)
+	}
+	if err == nil && !upgrading {
+		r.places.leave(client.ObjectKeyFromObject(s.server))
 	}
 	if err != nil || !changed {
 		return err

@@ -25,6 +25,10 @@ func (r *Reconciler) ensureKeys(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
+	if !resources.IsOf(s.server, there) {
+		return fmt.Errorf("the Secret %s was restored in this moment", keys.Name)
+	}
+	s.children[child{kindSecret, keys.Name}] = there
 	if there == client.Object(keys) { // Made just now, so there is no need to read them.
 		blank, err := resources.BlankKeys(keys)
 		if err != nil {
@@ -51,12 +55,20 @@ func (r *Reconciler) ensureShards(ctx context.Context, s *scope) error {
 					return err
 				}
 			}
+			if resources.IsRetained(s.server, o) {
+				if err := r.claim(ctx, s, child{string(kv.Kind), o.GetName()}, o, nil); err != nil {
+					return err
+				}
+			}
 			if err := r.untrack(ctx, s, string(kv.Kind), o); err != nil {
 				return err
 			}
 		}
 		id := memoID(client.ObjectKeyFromObject(s.server), child{string(kv.Kind), string(p.name)})
 		r.counted.remember(id, string(s.server.UID), *p.count)
+	}
+	if counts := resources.CountLabels(s.server, s.clientShards, s.grantShards); counts != nil && s.keys() != nil {
+		return r.claim(ctx, s, child{kindSecret, resources.KeysName(s.server)}, s.keys(), counts)
 	}
 	return nil
 }

@@ -180,7 +180,7 @@ func convert(from, to any) error {
 
 // create makes an object that is never applied. One that is there already is left
 // alone: ours was made by another controller, or is not in the cache yet; another's
-// is a refusal. It returns what is there.
+// is a refusal. It returns what is there, which may be one to adopt.
 func (r *Reconciler) create(ctx context.Context, s *scope, kind string, o client.Object) (client.Object, error) {
 	err := r.Client.Create(ctx, o, fieldOwner)
 	if err == nil {
@@ -195,7 +195,7 @@ func (r *Reconciler) create(ctx context.Context, s *scope, kind string, o client
 		return nil, fmt.Errorf("reading the metadata of %s %s: %w", kind, o.GetName(), err)
 	}
 	s.children[child{kind, o.GetName()}] = there
-	if !resources.IsOf(s.server, there) {
+	if s.foreign(child{kind, o.GetName()}) {
 		s.seen.Refusals = append(s.seen.Refusals, conditions.Refusal{Reason: v1alpha1.ReasonNameConflict, Message: nameConflict(child{kind, o.GetName()})})
 		return nil, errStop
 	}

@@ -152,7 +152,7 @@ func (s *scope) own(c child) client.Object {
 // foreign says that an object is in the way.
 func (s *scope) foreign(c child) bool {
 	o := s.children[c]
-	return o != nil && !resources.IsOf(s.server, o)
+	return o != nil && !resources.IsOf(s.server, o) && !resources.IsRetained(s.server, o)
 }
 
 // allForeign are all objects that are in the way, in a fixed order.

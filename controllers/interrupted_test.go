@@ -30,6 +30,12 @@ var chapters = []chapter{
 		}
 		w.reports(pods, func(_ int, r *config.Report) { r.FillingClients, r.FillingGrants = true, true })
 	}},
+	{"retained", ready, func(w *world) { w.change(retained) }},
+	{"adopted", func(w *world) {
+		w.server(of(v1alpha1.ShardSecret, 2), retained)
+		w.pass(reconciler(robot))
+		w.collect()
+	}, func(w *world) { w.server() }},
 	{"one replica, another rule, another secret", ready, func(w *world) {
 		w.secret("an0ther")
 		w.change(func(s *v1alpha1.MCPServer) {

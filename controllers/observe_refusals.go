@@ -33,10 +33,10 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 			"routes[%s].backendPath leads past what guards routes[%s]: change one of the two, or let another Service serve one of them.", around, guarded)
 	}
 	switch kv := &s.server.Spec.Bindings.OAuthKV; {
-	case s.left && !s.seen.Store.Left:
+	case kv.Kubernetes == nil && len(s.left) > 0 && !s.seen.Store.Left:
 		refuse(v1alpha1.ReasonMigrationUnfinished,
 			"bindings.oauthKV: there are records in objects of type Kubernetes that may not be in the store: set migrateFrom and kubernetes again, until OAuthKVBound says Migrated.")
-	case s.server.Status.Store == v1alpha1.OAuthKVEtcd && kv.Type != v1alpha1.OAuthKVEtcd && kv.MigrateFrom == "":
+	case s.boundStore() == v1alpha1.OAuthKVEtcd && kv.Type != v1alpha1.OAuthKVEtcd && kv.MigrateFrom == "":
 		refuse(v1alpha1.ReasonMigrationUnfinished,
 			"bindings.oauthKV: there are records in the store of type Etcd that may not be in the one of type %s: set migrateFrom and etcd again, until OAuthKVBound says Migrated.", kv.Type)
 	}
@@ -55,6 +55,9 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 		refuse(v1alpha1.ReasonPublicURLTaken,
 			"publicURL: host and path are those of the older MCPServer %s in namespace %s: create an MCPServer with another publicURL.",
 			rival.Name, rival.Namespace)
+	}
+	if message := s.retainedDiffers(); message != "" {
+		refuse(v1alpha1.ReasonRetainedDiffers, "%s", message)
 	}
 	for _, c := range s.allForeign() {
 		refuse(v1alpha1.ReasonNameConflict, "%s", nameConflict(c))

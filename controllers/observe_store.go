@@ -43,11 +43,11 @@ func (r *Reconciler) observeStore(ctx context.Context, s *scope) error {
 		return nil // What ought to exist is not known, and an error is on its way.
 	}
 	seen := &conditions.Store{}
-	if err := r.observeShards(ctx, s, seen); err != nil {
-		return err
-	}
 	keys := child{kindSecret, resources.KeysName(s.server)}
 	if err := r.observeChild(ctx, s, keys, s.sure); err != nil {
+		return err
+	}
+	if err := r.observeShards(ctx, s, seen); err != nil {
 		return err
 	}
 	used := len(s.shards[resources.Clients]) > 0 || len(s.shards[resources.Grants]) > 0 ||
@@ -58,6 +58,10 @@ func (r *Reconciler) observeStore(ctx context.Context, s *scope) error {
 		}
 		seen.KeysLost = s.children[keys] == nil
 	}
+	if s.retainedDiffers() != "" {
+		seen.Lost = nil // It is not known to be the server's.
+	}
+	seen.Retained = s.server.Spec.DeletionPolicy == v1alpha1.DeletionRetain || s.adopts()
 	s.seen.Store = seen
 	return nil
 }
@@ -72,6 +76,12 @@ func (r *Reconciler) observeShards(ctx context.Context, s *scope, seen *conditio
 	if err != nil {
 		return err
 	}
+	if keys := s.keys(); keys != nil && resources.IsRetained(s.server, keys) {
+		// Nothing but its objects says of what kind they were.
+		if s.left, err = r.shardsOfKinds(ctx, s, map[string]string{kindSecret: kindConfigMap, kindConfigMap: kindSecret}[string(kv.Kind)]); err != nil {
+			return err
+		}
+	}
 	for _, o := range found {
 		part, n, _ := resources.ParseShardName(s.server, o.GetName())
 		s.shards[part][n] = o
@@ -84,7 +94,7 @@ func (r *Reconciler) observeShards(ctx context.Context, s *scope, seen *conditio
 	return nil
 }
 
-// listShards are the shards of a kind that are the server's.
+// listShards are the shards of a kind that are the server's, or may be adopted.
 func (r *Reconciler) listShards(ctx context.Context, s *scope, kind string) ([]client.Object, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(groups[kind].WithKind(kind + "List"))
@@ -95,7 +105,7 @@ func (r *Reconciler) listShards(ctx context.Context, s *scope, kind string) ([]c
 	var found []client.Object
 	for i := range list.Items {
 		o := &list.Items[i]
-		if _, _, ok := resources.ParseShardName(s.server, o.Name); ok && resources.IsOf(s.server, o) {
+		if _, n, ok := resources.ParseShardName(s.server, o.Name); ok && n < mostShards && (resources.IsOf(s.server, o) || resources.IsRetained(s.server, o)) {
 			found = append(found, o)
 		}
 	}
@@ -105,17 +115,28 @@ func (r *Reconciler) listShards(ctx context.Context, s *scope, kind string) ([]c
 // observeLeft looks for the shards of a store that was moved away from, or merely
 // taken out of the spec.
 func (r *Reconciler) observeLeft(ctx context.Context, s *scope, seen *conditions.Store) error {
-	for _, kind := range []string{kindSecret, kindConfigMap} {
-		found, err := r.listShards(ctx, s, kind)
-		if err != nil {
-			return err
-		}
-		s.left = s.left || len(found) > 0
+	var err error
+	if s.left, err = r.shardsOfKinds(ctx, s, kindSecret, kindConfigMap); err != nil {
+		return err
 	}
 	// They may be deleted, and made anew when somebody moves back.
 	r.counted.forget(client.ObjectKeyFromObject(s.server).String() + "/")
-	seen.Left = s.left && s.server.Status.Store == s.server.Spec.Bindings.OAuthKV.Type
+	seen.Left = len(s.left) > 0 && s.boundStore() == s.server.Spec.Bindings.OAuthKV.Type
 	return nil
+}
+
+func (r *Reconciler) shardsOfKinds(ctx context.Context, s *scope, kinds ...string) (map[string][]client.Object, error) {
+	all := map[string][]client.Object{}
+	for _, kind := range kinds {
+		found, err := r.listShards(ctx, s, kind)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > 0 {
+			all[kind] = found
+		}
+	}
+	return all, nil
 }
 
 // observePart decides how many shards there have to be: those that there are, more
@@ -124,10 +145,15 @@ func (r *Reconciler) observePart(ctx context.Context, s *scope, p part, seen *co
 	kv := s.server.Spec.Bindings.OAuthKV.Kubernetes
 	told, id := s.told(p), memoID(client.ObjectKeyFromObject(s.server), child{string(kv.Kind), string(p.name)})
 	// Never fewer than there were: what is lost is to be noticed.
-	before, _ := r.counted.at(id, string(s.server.UID))
-	expected := max(told, before)
+	expected := told
+	if before, ok := r.counted.at(id, string(s.server.UID)); ok { // Not of one of the same name.
+		expected = max(expected, before)
+	}
 	if s.seen.Gateway.Deployment == nil {
 		expected = max(expected, s.named(p.name))
+	}
+	if keys := s.keys(); keys != nil {
+		expected = max(expected, min(resources.RetainedShards(keys, p.name), mostShards))
 	}
 	for n := range s.shards[p.name] {
 		expected = max(expected, n+1)
@@ -151,10 +177,10 @@ func (r *Reconciler) observePart(ctx context.Context, s *scope, p part, seen *co
 		if err := r.observeChild(ctx, s, c, n < expected); err != nil {
 			return err
 		}
-		switch o := s.own(c); {
-		case o != nil:
+		switch o := s.children[c]; {
+		case o != nil && !s.foreign(c):
 			s.shards[p.name][n] = o
-		case s.children[c] == nil && n < expected:
+		case o == nil && n < expected:
 			seen.Lost = append(seen.Lost, c.name)
 		}
 	}

@@ -156,6 +156,12 @@ var situations = []situation{
 			taken := older.get().CreationTimestamp
 			w.eventually("the next second", func() bool { return metav1.Now().Rfc3339Copy().After(taken.Time) })
 		}},
+	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonRetainedDiffers, says: "another publicURL",
+		before: func(w *world) {
+			keys := &corev1.Secret{ObjectMeta: w.meta(w.gateway() + "-keys")}
+			keys.Labels = map[string]string{"app.kubernetes.io/instance": w.name, "app.kubernetes.io/component": "keys", "mcp.vestibule.dev/retained-for": "another"}
+			w.create(keys)
+		}},
 	{conditionType: v1alpha1.ConditionAccepted, status: isFalse, reason: v1alpha1.ReasonAccessRuleInvalid, says: "access rule staff",
 		spec: func(s *v1alpha1.MCPServer) {
 			s.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Name: "staff", Expression: "claim.email"}}}

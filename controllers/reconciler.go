@@ -63,6 +63,9 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Image is that of the gateways.
 	Image string
+	// Upgrades is how many gateways that are available are replaced at a time when
+	// another controller renders them otherwise; 0 for DefaultUpgrades.
+	Upgrades int
 	// Now tells the time.
 	Now func() time.Time
 
@@ -72,6 +75,7 @@ type Reconciler struct {
 	// counted is how many shards there were, which the cache may be late to know.
 	counted memo[int]
 	applied applied
+	places  places
 	// keys are the Secrets with the keys, without these.
 	keys memo[*corev1.Secret]
 	// apis are those that the cluster may not have.
@@ -164,11 +168,14 @@ func (r *Reconciler) pass(ctx context.Context, s *scope) error {
 func (r *Reconciler) act(ctx context.Context, s *scope) error {
 	for _, act := range []step{
 		{"rotating the keys", r.rotateKeys},
+		{"making what is kept outlive it, or not", r.retain},
 		{"making sure that nothing stands against it", mayAct},
+		{"adopting what was retained", r.adopt},
 		{"creating the keys", r.ensureKeys},
 		{"creating the store", r.ensureShards},
 		{"creating the report", r.ensureReport},
 		{"clearing the report", r.clearReport},
+		{"waiting for the gateway's turn", r.awaitTurn},
 		{"granting the gateway its rights", r.applyRights},
 		{"applying the policy", r.applyPolicy},
 		{"applying the disruption budget", r.applyDisruptionBudget},
@@ -198,6 +205,7 @@ func (r *Reconciler) forget(server types.NamespacedName) {
 	r.applied.forget(prefix)
 	r.keys.forget(prefix)
 	r.said.forget(prefix)
+	r.places.leave(server)
 }
 
 // scope is what one pass saw and decided.
@@ -211,10 +219,16 @@ type scope struct {
 
 	children children
 	shards   shards
-	// left says that there are shards though the spec has no store of that type.
-	left bool
+	// left are the shards that are there though the spec has no store of that type, by
+	// their kinds.
+	left map[string][]client.Object
+	// retains says that the deletionPolicy of the spec is in effect.
+	retains bool
 	// How many shards there have to be.
 	clientShards, grantShards int
+	// upgrading says that the Deployment has a place among those that are replaced.
+	upgrading bool
+	rendered  *rendered
 	// config is the name of the current configuration.
 	config string
 	// optional says of each kind that a cluster may not have why its child could not be

@@ -44,6 +44,12 @@ type running struct {
 // start runs a controller as a service account, in these namespaces or in all.
 func start(t *testing.T, cfg *rest.Config, namespaces ...string) *running {
 	t.Helper()
+	return startAs(t, cfg, func(*Reconciler) {}, namespaces...)
+}
+
+// startAs runs a controller with a change.
+func startAs(t *testing.T, cfg *rest.Config, change func(*Reconciler), namespaces ...string) *running {
+	t.Helper()
 	scheme, err := NewScheme()
 	must(t, err)
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{Scheme: scheme, Cache: CacheOptions(namespaces), Metrics: server.Options{BindAddress: "0"}})
@@ -64,6 +70,7 @@ func start(t *testing.T, cfg *rest.Config, namespaces ...string) *running {
 		return result, err
 	}), controller.Options{MaxConcurrentReconciles: 4, SkipNameValidation: ptr.To(true)})
 	must(t, err)
+	change(inner)
 	inner.apis.every = time.Second
 	inner.follow(mgr, namespaces, c)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -44,8 +44,10 @@ func NewScheme() (*runtime.Scheme, error) {
 }
 
 // Setup adds the controller to a manager whose cache has the CacheOptions of these
-// namespaces. Gateways run this image.
-func Setup(ctx context.Context, mgr ctrl.Manager, namespaces []string, image string) error {
+// namespaces. Gateways run this image. upgrades is how many of them that are available
+// are replaced at a time by those of another image, or as another controller renders
+// them.
+func Setup(ctx context.Context, mgr ctrl.Manager, namespaces []string, image string, upgrades int) error {
 	if err := metrics.Registry.Register(counter{mgr.GetClient()}); err != nil {
 		return fmt.Errorf("setting up the metrics: %w", err)
 	}
@@ -57,6 +59,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, namespaces []string, image str
 	if err != nil {
 		return err
 	}
+	r.Upgrades = upgrades
 	c, err := watch(ctx, mgr, contents, r, controller.Options{MaxConcurrentReconciles: 4})
 	if err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -23,8 +22,12 @@ import (
 func (w *world) snapshot() map[string]string {
 	w.t.Helper()
 	objects, uid := map[string]string{}, string(w.get().UID)
+	owned, first := w.owned(), uid // who the records are sealed to
+	if keys := owned["Secret/"+w.gateway()+"-keys"]; keys != nil {
+		first = keys.GetLabels()["mcp.vestibule.dev/sealed-to"]
+	}
 	config := w.deployment().Spec.Template.Annotations[resources.AnnotationConfig]
-	for kind, o := range w.owned() {
+	for kind, o := range owned {
 		content := maps.Clone(o.Object)
 		for _, field := range []string{"status", "metadata"} {
 			delete(content, field)
@@ -40,7 +43,7 @@ func (w *world) snapshot() map[string]string {
 		data, err := json.MarshalIndent([]any{o.GetLabels(), o.GetOwnerReferences(), content}, "", " ")
 		must(w.t, err)
 		objects[hashes.ReplaceAllString(kind, "HASH")] = hashes.ReplaceAllString(
-			strings.NewReplacer(uid, "UID", w.namespace, "NAMESPACE").Replace(string(data)), "HASH")
+			strings.NewReplacer(uid, "UID", first, "SEALED-TO", w.namespace, "NAMESPACE").Replace(string(data)), "HASH")
 	}
 	return objects
 }
@@ -58,7 +61,7 @@ func (w *world) owned() map[string]*unstructured.Unstructured {
 			must(w.t, err) // Not of what the cluster does not have.
 		}
 		for i := range list.Items {
-			if o := &list.Items[i]; metav1.IsControlledBy(o, s) {
+			if o := &list.Items[i]; resources.IsOf(s, o) {
 				all[kind+"/"+o.GetName()] = o
 			}
 		}

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -23,6 +24,9 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	all := conditions.All(&s.seen)
 	if s.seen.Applied && meta.IsStatusConditionTrue(all, v1alpha1.ConditionOAuthKVBound) {
 		status.Store = s.server.Spec.Bindings.OAuthKV.Type
+	}
+	if s.retains {
+		status.DeletionPolicy = cmp.Or(s.server.Spec.DeletionPolicy, v1alpha1.DeletionDelete)
 	}
 	kept := status.Conditions[:0:0]
 	for _, c := range status.Conditions {
@@ -51,10 +55,16 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 func (r *Reconciler) warn(s *scope, next *v1alpha1.MCPServer) {
 	before := meta.FindStatusCondition(s.server.Status.Conditions, v1alpha1.ConditionOAuthKVBound)
 	now := meta.FindStatusCondition(next.Status.Conditions, v1alpha1.ConditionOAuthKVBound)
-	if now.Reason != v1alpha1.ReasonKeysLost && now.Reason != v1alpha1.ReasonStoreObjectLost {
-		return
-	}
-	if before != nil && before.Reason == now.Reason && before.Message == now.Message {
+	switch now.Reason {
+	case v1alpha1.ReasonKeysLost, v1alpha1.ReasonStoreObjectLost:
+		if before != nil && before.Reason == now.Reason && before.Message == now.Message {
+			return
+		}
+	case v1alpha1.ReasonKeysMismatch:
+		if before != nil && before.Reason == now.Reason {
+			return // The message counts replicas, and records.
+		}
+	default:
 		return
 	}
 	r.Events.Eventf(next, nil, corev1.EventTypeWarning, now.Reason, "Observe", "%s", now.Message)

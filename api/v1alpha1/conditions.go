@@ -58,6 +58,9 @@ const (
 	ReasonMigrationUnfinished = "MigrationUnfinished"
 	// ReasonScopeRuleInvalid: an expression in oauth.scopes[].allow does not compile.
 	ReasonScopeRuleInvalid = "ScopeRuleInvalid"
+	// ReasonRetainedDiffers: what was retained of an earlier MCPServer of this name does
+	// not fit the spec.
+	ReasonRetainedDiffers = "RetainedDiffers"
 	// ReasonRouteExposed: a route leads past what guards another.
 	ReasonRouteExposed = "RouteExposed"
 	// ReasonObjectRefused: the API server refuses an object with what the spec says of it.

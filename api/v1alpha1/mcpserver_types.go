@@ -126,6 +126,19 @@ type MCPServerSpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	Gateway Gateway `json:"gateway,omitzero"`
+
+	// deletionPolicy says what becomes of the keys, and of the objects of a store of type
+	// Kubernetes, when this MCPServer is deleted. Delete deletes them. Retain keeps them:
+	// a new MCPServer of this name and publicURL in this namespace goes on with them, so
+	// clients stay registered and users logged in. A change is in effect when it is in
+	// status.deletionPolicy. What is in an etcd stays there in either case, and cannot be
+	// read without the keys.
+	//
+	// When unset, Delete.
+	//
+	// +optional
+	// +kubebuilder:default=Delete
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 }
 
 // MCPServerStatus is what the controller observed.
@@ -146,6 +159,12 @@ type MCPServerStatus struct {
 	//
 	// +optional
 	Store OAuthKVType `json:"store,omitempty"`
+
+	// deletionPolicy is the one that is in effect: it would be acted on if this
+	// MCPServer were deleted now.
+	//
+	// +optional
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
 	// conditions say one by one what is right and what is wrong; each message names
 	// the field to change. Ready sums them up.

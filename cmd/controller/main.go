@@ -43,6 +43,7 @@ type options struct {
 	image, namespaces, metrics, probes, profiles, leaseNamespace string
 
 	leaderElect bool
+	upgrades    int
 	level       slog.Level
 }
 
@@ -52,6 +53,7 @@ func parse(args []string) (*options, error) {
 	config.RegisterFlags(flags)
 	flags.StringVar(&o.image, "gateway-image", "", "`image` of the gateways; must be set")
 	flags.StringVar(&o.namespaces, "namespaces", "", "comma-separated `names` of the namespaces to work in (default: all)")
+	flags.IntVar(&o.upgrades, "concurrent-upgrades", controllers.DefaultUpgrades, "how `many` gateways are replaced at a time after an upgrade of this controller")
 	flags.BoolVar(&o.leaderElect, "leader-elect", true, "work only while no other controller does, by the Lease vestibule-controller")
 	flags.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "`namespace` of the Lease (default: the pod's)")
 	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` of /metrics, plain HTTP; 0 for none")
@@ -66,6 +68,9 @@ func parse(args []string) (*options, error) {
 	}
 	if o.image == "" {
 		return nil, errors.New("-gateway-image must be set")
+	}
+	if o.upgrades < 1 {
+		return nil, errors.New("-concurrent-upgrades must be at least 1")
 	}
 	if o.profiles != "" {
 		if err := gateway.CheckLoopback("-pprof-addr", o.profiles, "127.0.0.1:6060"); err != nil {
@@ -115,7 +120,7 @@ func run(ctx context.Context, o *options) error {
 			return fmt.Errorf("adding a probe: %w", err)
 		}
 	}
-	if err := controllers.Setup(ctx, mgr, split(o.namespaces), o.image); err != nil {
+	if err := controllers.Setup(ctx, mgr, split(o.namespaces), o.image, o.upgrades); err != nil {
 		return err
 	}
 	slog.Info("starting", "version", version.Version, "gateway_image", o.image, "namespaces", o.namespaces)

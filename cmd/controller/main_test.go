@@ -33,6 +33,9 @@ func TestFlags(t *testing.T) {
 		"-gateway-image g -log-level SHOUT": "invalid value",
 		"-gateway-image g -namespaces a,b":  "",
 
+		"-gateway-image g -concurrent-upgrades 0":                 "-concurrent-upgrades must be at least 1",
+		"-gateway-image g -namespaces a,b -concurrent-upgrades 1": "",
+
 		"-gateway-image g -namespaces a,b -pprof-addr localhost:6060": "",
 		"-gateway-image g -pprof-addr :6060":                          "-pprof-addr :6060: must be a loopback address",
 		"-gateway-image g -pprof-addr 127.0.0.1":                      "must be a loopback address with a port",

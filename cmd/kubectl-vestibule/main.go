@@ -6,8 +6,12 @@
 //
 //	kubectl vestibule rotate-keys NAME
 //
-// renews the keys of one in a cluster. kubectl vestibule version says which release it
-// is of.
+// renews the keys of one in a cluster, and
+//
+//	kubectl vestibule backup NAME
+//
+// prints its keys and its records, to be restored elsewhere. kubectl vestibule version
+// says which release it is of.
 package main
 
 import (
@@ -25,11 +29,13 @@ import (
 
 const usage = `Usage: kubectl vestibule run -f FILE
        kubectl vestibule rotate-keys NAME [-n NAMESPACE] [--compromised]
+       kubectl vestibule backup NAME [-n NAMESPACE]
        kubectl vestibule version
 
 run runs the gateway of the MCPServer in FILE on this machine, without a cluster.
 What a cluster would have to provide is put in its place, and said so.
-rotate-keys renews the keys of an MCPServer in a cluster; with -h it says more.
+rotate-keys renews the keys of an MCPServer in a cluster, and backup prints its keys
+and records, to be restored elsewhere; with -h each says more.
 
 Flags of run:
 `
@@ -49,8 +55,13 @@ func main() {
 }
 
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	if len(args) > 0 && args[0] == "rotate-keys" {
-		return rotateCommand(ctx, args[1:], stdout, stderr)
+	if len(args) > 0 {
+		switch args[0] {
+		case "rotate-keys":
+			return rotateCommand(ctx, args[1:], stdout, stderr)
+		case "backup":
+			return backupCommand(ctx, args[1:], stdout, stderr)
+		}
 	}
 	if len(args) == 1 && args[0] == "version" {
 		_, err := fmt.Fprintln(stdout, version.Version)

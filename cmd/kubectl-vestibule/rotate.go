@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -11,11 +10,9 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
-	"vestibule.dev/vestibule/controllers"
 )
 
 const rotateUsage = `Usage: kubectl vestibule rotate-keys NAME [-n NAMESPACE] [--compromised]
@@ -33,40 +30,11 @@ Flags of rotate-keys:
 
 // rotation is what rotate-keys is asked for.
 type rotation struct {
-	name, namespace, kubeconfig, context string
-	compromised                          bool
+	target
+	compromised bool
 }
 
 func rotateCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	r, err := parseRotation(args, stderr)
-	if err != nil {
-		return err
-	}
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = r.kubeconfig
-	config := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: r.context})
-	if r.namespace == "" {
-		if r.namespace, _, err = config.Namespace(); err != nil {
-			return err
-		}
-	}
-	rest, err := config.ClientConfig()
-	if err != nil {
-		return err
-	}
-	scheme, err := controllers.NewScheme()
-	if err != nil {
-		return err
-	}
-	c, err := client.New(rest, client.Options{Scheme: scheme})
-	if err != nil {
-		return err
-	}
-	return rotateKeys(ctx, c, r, time.Now(), stdout)
-}
-
-// parseRotation reads flags before and after the name, as kubectl does.
-func parseRotation(args []string, stderr io.Writer) (rotation, error) {
 	var r rotation
 	flags := flag.NewFlagSet("rotate-keys", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -74,27 +42,15 @@ func parseRotation(args []string, stderr io.Writer) (rotation, error) {
 		_, _ = io.WriteString(stderr, rotateUsage)
 		flags.PrintDefaults()
 	}
-	flags.StringVar(&r.namespace, "n", "", "`namespace` of the MCPServer (default: that of the context)")
-	flags.StringVar(&r.namespace, "namespace", "", "as -n")
-	flags.StringVar(&r.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: as kubectl)")
-	flags.StringVar(&r.context, "context", "", "`context` of the kubeconfig (default: the current one)")
 	flags.BoolVar(&r.compromised, "compromised", false, "drop all keys that there are now")
-	for {
-		if err := flags.Parse(args); err != nil {
-			return r, flag.ErrHelp // flags has said why
-		}
-		if args = flags.Args(); len(args) == 0 {
-			break
-		}
-		if r.name != "" {
-			return r, fmt.Errorf("unexpected argument %q", args[0])
-		}
-		r.name, args = args[0], args[1:]
+	if err := r.parse(flags, args); err != nil {
+		return err
 	}
-	if r.name == "" {
-		return r, errors.New("which MCPServer? Give its name")
+	c, err := r.connect()
+	if err != nil {
+		return err
 	}
-	return r, nil
+	return rotateKeys(ctx, c, r, time.Now(), stdout)
 }
 
 // rotateKeys writes the command into an annotation. The controller carries it out.

@@ -21,8 +21,14 @@ import (
 // rotate runs the command as a user would type it.
 func rotate(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
+	return typed(t, append([]string{"rotate-keys"}, args...)...)
+}
+
+// typed runs any command.
+func typed(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
 	var out, errOut buffer
-	err = command(t.Context(), append([]string{"rotate-keys"}, args...), &out, &errOut)
+	err = command(t.Context(), args, &out, &errOut)
 	return out.String(), errOut.String(), err
 }
 

@@ -8,6 +8,21 @@ import (
 	"time"
 )
 
+// A server that is deleted with deletionPolicy Retain, with the cascade that deletes most,
+// and created again, goes on with its clients and logins.
+func TestYRetainedServerComesBack(t *testing.T) {
+	c := connect(t, two)
+	kubectl(t, "patch", "mcpserver", "weather", "-n", "two", "--type=merge", "-p", `{"spec":{"deletionPolicy":"Retain"}}`)
+	kubectl(t, "wait", "mcpserver/weather", "-n", "two", "--timeout=30s", "--for=jsonpath={.status.deletionPolicy}=Retain")
+	kubectl(t, "delete", "mcpserver", "weather", "-n", "two", "--cascade=foreground", "--timeout=120s")
+	must(t, cluster.DeployServer(t.Context(), two))
+	must(t, cluster.WaitReady(t.Context(), two))
+	// Its token is still good, and so is what renews it.
+	must(t, call(t.Context(), c))
+	must(t, c.Refresh(t.Context()))
+	must(t, call(t.Context(), c))
+}
+
 // TestZDeletedServerLeavesNothing comes last: afterwards there is one server less.
 func TestZDeletedServerLeavesNothing(t *testing.T) {
 	kinds := "deployments,replicasets,pods,services,secrets,configmaps,serviceaccounts,roles,rolebindings,poddisruptionbudgets"

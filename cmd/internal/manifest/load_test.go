@@ -89,6 +89,7 @@ oauth:
   keys: {rotationPeriodSeconds: 7776000}
 upstreams: [{name: corp, type: OIDC, tokenRenewal: Disabled, oidc: {issuerURL: https://idp.example.com, clientID: vestibule}}]
 gateway: {replicas: 2, streamKeepAliveSeconds: 25, metrics: Enabled, profiling: Disabled}
+deletionPolicy: Delete
 `
 	var spec v1alpha1.MCPServerSpec
 	if err := yaml.UnmarshalStrict([]byte(want), &spec); err != nil {

@@ -279,6 +279,8 @@ var gatewayRows = []row{
 	proxies("10.0.0.0/8"+strings.Repeat(" ", 34), "Too long"),
 	{"no metrics", edits{"spec.gateway.metrics": "Disabled"}, ""},
 	{"metrics of another kind", edits{"spec.gateway.metrics": "OTLP"}, `supported values: "Enabled", "Disabled"`},
+	{"objects that outlive the MCPServer", edits{"spec.deletionPolicy": "Retain"}, ""},
+	{"an unknown deletion policy", edits{"spec.deletionPolicy": "Orphan"}, `supported values: "Delete", "Retain"`},
 	{"profiles", edits{"spec.gateway.profiling": "Enabled"}, ""},
 	{"profiling on a port", edits{"spec.gateway.profiling": ":6060"}, `supported values: "Enabled", "Disabled"`},
 	{"no endpoint of tracing", edits{"spec.gateway.tracing": object{}}, "spec.gateway.tracing.endpoint: Required value"},

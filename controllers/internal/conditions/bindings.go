@@ -82,10 +82,10 @@ func kvFact(o *Observation) fact {
 		return notObserved()
 	case s.KeysLost:
 		return no(v1alpha1.ReasonKeysLost,
-			"The Secret with the gateway's keys is gone, without which no record can be read. Restore it with its owner reference from a backup; if there is none, delete this MCPServer and create it again: then clients register, and users log in, anew.")
+			"The Secret with the gateway's keys is gone, without which no record can be read. Restore it with its labels and owner references from a backup; if there is none, %s: then clients register, and users log in, anew.", anew(o))
 	case len(s.Lost) > 0:
 		return no(v1alpha1.ReasonStoreObjectLost,
-			"Objects that hold records are gone: %s. Restore them with their owner references from a backup; if there is none, delete this MCPServer and create it again: then clients register, and users log in, anew.", some(s.Lost))
+			"Objects that hold records are gone: %s. Restore them with their labels and owner references from a backup; if there is none, %s: then clients register, and users log in, anew.", some(s.Lost), anew(o))
 	}
 	if f, ok := referred(o, ofStore); !ok {
 		return f
@@ -110,6 +110,15 @@ func kvFact(o *Observation) fact {
 			"Every gateway can read and write the store. The objects of the one before are not needed any more: delete those with the labels app.kubernetes.io/instance=%s and app.kubernetes.io/component=store.", o.Server.Name)
 	}
 	return yes(v1alpha1.ReasonBound, "Every gateway can read and write the store.")
+}
+
+// anew is how to begin without the records that there were.
+func anew(o *Observation) string {
+	if !o.Store.Retained {
+		return "delete this MCPServer and create it again"
+	}
+	return fmt.Sprintf("delete this MCPServer, then what outlives it (kubectl -n %s delete secrets,configmaps -l app.kubernetes.io/instance=%s,%s), and create it again",
+		o.Server.Namespace, o.Server.Name, resources.LabelRetainedFor)
 }
 
 // some names the first few.

@@ -53,7 +53,10 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 	if f.status == metav1.ConditionFalse {
 		return f
 	}
-	if ready > 0 && (ready >= replicas || rolledOut(g.Deployment)) {
+	if ready > 0 && (ready >= replicas || RolledOut(g.Deployment)) {
+		if o.Waits {
+			return yes(v1alpha1.ReasonAvailable, "%d of %d replicas are available as an earlier controller has set them up. They are replaced when it is their turn: the controller replaces a few gateways at a time (-concurrent-upgrades), and waits for those that do not become available.", ready, replicas)
+		}
 		return yes(v1alpha1.ReasonAvailable, "%d of %d replicas are available with the current configuration.", ready, replicas)
 	}
 	return unknown(v1alpha1.ReasonRollingOut, "%d of %d replicas are ready with the current configuration.", ready, replicas)
@@ -132,9 +135,9 @@ func podTrouble(p *corev1.Pod) (fact, bool) {
 	return fact{}, false
 }
 
-// rolledOut says that all pods of the current template were ready at some time: one
+// RolledOut says that all pods of the current template were ready at some time: one
 // that is not now has been moved, or restarted, and the others do.
-func rolledOut(d *appsv1.Deployment) bool {
+func RolledOut(d *appsv1.Deployment) bool {
 	c := deploymentCondition(d, appsv1.DeploymentProgressing)
 	return d.Status.ObservedGeneration >= d.Generation && c != nil && c.Reason == "NewReplicaSetAvailable"
 }

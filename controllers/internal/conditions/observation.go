@@ -37,6 +37,9 @@ type Observation struct {
 	Missing []Missing
 	// Failure is what went wrong in this pass, so that it is repeated.
 	Failure error
+	// Waits says that the gateways are those of another controller, and are replaced
+	// when it is their turn.
+	Waits bool
 	// Applied says that the Deployment is as the spec wants it since this pass, or
 	// was before.
 	Applied bool
@@ -68,6 +71,8 @@ type Store struct {
 	KeysLost bool
 	// Lost are the names of shards that are gone, in order.
 	Lost []string
+	// Retained says that objects of the store stay when the MCPServer is deleted.
+	Retained bool
 	// Left says that there are shards of a store that the spec does not have any
 	// more, and that all of their records are in the one that it has.
 	Left bool

@@ -119,6 +119,8 @@ var examples = []example{
 		`gateway.podTemplate: change what the API server refuses, which says: Deployment.apps "weather-gateway" is invalid: spec.template.spec.tolerations[0].effect: Unsupported value: "Never": supported values: "NoExecute", "NoSchedule", "PreferNoSchedule"`)},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonURLInCluster, refused(v1alpha1.ReasonURLInCluster,
 		"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonRetainedDiffers, refused(v1alpha1.ReasonRetainedDiffers,
+		"metadata.name: Secret weather-gateway-keys and the objects of its store were retained of an MCPServer of this name with another publicURL: create this one with that publicURL, or under another name, or delete them (kubectl -n tools delete secrets,configmaps -l app.kubernetes.io/instance=weather,mcp.vestibule.dev/retained-for).")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteExposed, refused(v1alpha1.ReasonRouteExposed,
 		"routes[docs].backendPath leads past what guards routes[mcp]: change one of the two, or let another Service serve one of them.")},
 

@@ -44,11 +44,11 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 		replicas = 0
 	}
 	deployment, err := resources.Deployment(server, resources.Pod{
-		Replicas: replicas,
-		Image:    "registry.example.com/gateway:v1", Config: configuration.Name, References: "0123456789abcdef",
+		Image: "registry.example.com/gateway:v1", Config: configuration.Name, References: "0123456789abcdef", Inputs: "fedcba9876543210",
 		ClientShards: clients, GrantShards: grants,
 	})
 	must(err)
+	resources.Scale(deployment, replicas)
 	all := []any{keys}
 	if server.Spec.Bindings.OAuthKV.Kubernetes != nil {
 		all = append(all, resources.Shard(server, resources.Clients, 0), resources.Shard(server, resources.Grants, 2))

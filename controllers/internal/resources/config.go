@@ -21,6 +21,8 @@ type Inputs struct {
 	// ClientShards and GrantShards are how many shards exist. They are not used
 	// for a store of type Memory.
 	ClientShards, GrantShards int
+	// SealedTo is what records are sealed to. Unset, it is the server's UID.
+	SealedTo string
 	// Cluster names what the gateway shares with its controller. Unset, there is
 	// no controller, and the policy is part of the configuration.
 	Cluster *config.Cluster
@@ -32,7 +34,7 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 	spec := &server.Spec
 	c := &config.Config{
 		Version:                   config.Version,
-		ServerUID:                 string(server.UID),
+		ServerUID:                 in.sealedTo(server),
 		PublicURL:                 spec.PublicURL,
 		KeysFile:                  path.Join(in.Directory, "keys", "keyset.json"),
 		Backend:                   backend(server, &spec.Bindings.MCPObject, backendDirectory, in),
@@ -84,6 +86,13 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 		c.Rules = GatewayPolicy(server).Rules
 	}
 	return c
+}
+
+func (in *Inputs) sealedTo(server *v1alpha1.MCPServer) string {
+	if in.SealedTo != "" {
+		return in.SealedTo
+	}
+	return string(server.UID)
 }
 
 // GatewayPolicy is what may change while the server's gateways run. Nothing of it
@@ -148,16 +157,16 @@ func store(server *v1alpha1.MCPServer, t v1alpha1.OAuthKVType, in Inputs) config
 			Replicas:     int(MostReplicas(server)),
 		}}
 	case v1alpha1.OAuthKVEtcd:
-		return config.Store{Type: config.StoreEtcd, Etcd: etcd(server, path.Join(in.Directory, etcdDirectory))}
+		return config.Store{Type: config.StoreEtcd, Etcd: etcd(server, path.Join(in.Directory, etcdDirectory), in.sealedTo(server))}
 	}
 	return config.Store{Type: config.StoreMemory, Memory: &config.MemoryStore{}}
 }
 
-// etcd finds its files in directory. The UID is in the prefix, since the records of
-// an earlier server of the same name open with other keys.
-func etcd(server *v1alpha1.MCPServer, directory string) *config.EtcdStore {
+// etcd finds its files in directory. What records are sealed to is in the prefix, since
+// those of an earlier server of the same name, whose keys are gone, do not open.
+func etcd(server *v1alpha1.MCPServer, directory, sealedTo string) *config.EtcdStore {
 	e := server.Spec.Bindings.OAuthKV.Etcd
-	c := &config.EtcdStore{Endpoints: e.Endpoints, Prefix: e.Prefix + "/" + string(server.UID)}
+	c := &config.EtcdStore{Endpoints: e.Endpoints, Prefix: e.Prefix + "/" + sealedTo}
 	if e.CABundleRef != nil {
 		c.CABundleFile = path.Join(directory, caFile)
 	}

@@ -39,10 +39,10 @@ type Pod struct {
 	Config string
 	// References stands for the content of all that the spec refers to.
 	References string
-	// Replicas is how many pods there are to be; 0 leaves that to an autoscaler.
-	Replicas int32
 	// ClientShards and GrantShards are how many the configuration says there are.
 	ClientShards, GrantShards int
+	// Inputs stands for all of these that the controller does not decide itself.
+	Inputs string
 }
 
 // Deployment runs the gateway's pods. Everything that they read at their start is
@@ -57,21 +57,24 @@ func Deployment(server *v1alpha1.MCPServer, p Pod) (*appsv1ac.DeploymentApplyCon
 		return nil, fmt.Errorf("encoding the pod template: %w", err)
 	}
 	template.WithLabels(map[string]string{LabelTemplate: Digest(data)})
-	spec := appsv1ac.DeploymentSpec().
-		WithRevisionHistoryLimit(1).
-		WithStrategy(strategy(server)).
-		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))).
-		WithTemplate(template)
-	deployment := appsv1ac.Deployment(Name(server), server.Namespace).
+	return appsv1ac.Deployment(Name(server), server.Namespace).
 		WithLabels(Labels(server, ComponentGateway)).
+		WithLabels(map[string]string{LabelInputs: p.Inputs}).
 		WithOwnerReferences(owner(server)).
-		WithSpec(spec)
-	if p.Replicas > 0 {
-		spec.WithReplicas(p.Replicas)
+		WithSpec(appsv1ac.DeploymentSpec().
+			WithRevisionHistoryLimit(1).
+			WithStrategy(strategy(server)).
+			WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(server))).
+			WithTemplate(template)), nil
+}
+
+// Scale says how many pods a Deployment is to have; 0 leaves that to an autoscaler.
+func Scale(d *appsv1ac.DeploymentApplyConfiguration, replicas int32) {
+	if replicas > 0 {
+		d.Spec.WithReplicas(replicas)
 	} else {
-		deployment.WithAnnotations(map[string]string{AnnotationReplicas: "autoscaled"})
+		d.WithAnnotations(map[string]string{AnnotationReplicas: "autoscaled"})
 	}
-	return deployment, nil
 }
 
 // strategy starts each new pod before an old one ends, but where two at a time

@@ -20,7 +20,12 @@ const annotationLived = "mcp.vestibule.dev/keys-lived-seconds"
 
 // Keys is the Secret with a new key set.
 func Keys(server *v1alpha1.MCPServer, set *config.KeySet) (*corev1.Secret, error) {
-	s := &corev1.Secret{ObjectMeta: objectMeta(server, KeysName(server), ComponentKeys)}
+	s := &corev1.Secret{ObjectMeta: storeMeta(server, KeysName(server), ComponentKeys)}
+	for k, v := range KeysLabels(server, string(server.UID)) {
+		if v != "" {
+			s.Labels[k] = v
+		}
+	}
 	s.Annotations = map[string]string{annotationLived: "0"}
 	raiseLived(s, server)
 	return s, putKeys(s, set)

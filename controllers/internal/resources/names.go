@@ -129,3 +129,14 @@ const (
 	AnnotationClientShards = "mcp.vestibule.dev/client-shards"
 	AnnotationGrantShards  = "mcp.vestibule.dev/grant-shards"
 )
+
+// What is written on the Deployment alone. Labels, since another annotation would count
+// as another generation.
+const (
+	// LabelInputs stands for all that the template was made from, besides the controller
+	// that made it.
+	LabelInputs = "mcp.vestibule.dev/inputs"
+	// LabelUpgrading is the template to which a controller of another release has changed
+	// a Deployment whose gateways were available.
+	LabelUpgrading = "mcp.vestibule.dev/upgrading-to"
+)

@@ -59,11 +59,15 @@ func OwnerOf(o metav1.Object) string {
 		}
 		return ""
 	}
-	gv, err := schema.ParseGroupVersion(owner.APIVersion)
-	if err != nil || gv.Group != v1alpha1.SchemeGroupVersion.Group || owner.Kind != kind {
+	if !isMCPServer(*owner) {
 		return ""
 	}
 	return owner.Name
+}
+
+func isMCPServer(owner metav1.OwnerReference) bool {
+	gv, err := schema.ParseGroupVersion(owner.APIVersion)
+	return err == nil && gv.Group == v1alpha1.SchemeGroupVersion.Group && owner.Kind == kind
 }
 
 // IsShard says whether an object is a shard of any MCPServer: one that the user

@@ -166,6 +166,11 @@ func (s *Server) Provisioned(id, secret string) *Client {
 	return &Client{Server: s, ID: id, Secret: secret, http: s.HTTP(0)}
 }
 
+// Known is a client that has registered before.
+func (s *Server) Known(id, secret, management string) *Client {
+	return &Client{Server: s, ID: id, Secret: secret, Management: management, http: s.HTTP(0)}
+}
+
 // TryRegister sends a registration.
 func (s *Server) TryRegister(t testing.TB, metadata map[string]any) Answer {
 	t.Helper()

@@ -1,0 +1,186 @@
+package resources
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+)
+
+// What the Secret with the keys says of the records that its keys open, since it
+// outlives the MCPServer that could say so, and is restored without it. Labels, since
+// the controller's cache has no annotations.
+const (
+	// labelSealedTo is what the records are sealed to: the UID that the first MCPServer
+	// had that they were of.
+	labelSealedTo = "mcp.vestibule.dev/sealed-to"
+	// labelPublicURL stands for the publicURL that tokens and clients are bound to.
+	labelPublicURL = "mcp.vestibule.dev/public-url"
+	// labelStore is the type of the store that has all records.
+	labelStore = "mcp.vestibule.dev/store"
+	// labelClientShards and labelGrantShards are how many shards there are. Only of what
+	// is retained: of others, the Deployment and the Role know.
+	labelClientShards = "mcp.vestibule.dev/client-shards"
+	labelGrantShards  = "mcp.vestibule.dev/grant-shards"
+)
+
+// SealedTo is what the server's records are sealed to, by the Secret with its keys, or
+// nil if there is none yet.
+func SealedTo(server *v1alpha1.MCPServer, keys metav1.Object) string {
+	if keys != nil {
+		if uid := keys.GetLabels()[labelSealedTo]; uid != "" {
+			return uid
+		}
+	}
+	return string(server.UID)
+}
+
+// FitsPublicURL says whether retained keys are those of a server with this publicURL.
+func FitsPublicURL(server *v1alpha1.MCPServer, keys metav1.Object) bool {
+	return keys.GetLabels()[labelPublicURL] == publicURLDigest(server)
+}
+
+// RetainedStore is the type of the store that has all records, by retained keys; it
+// is empty if they do not say.
+func RetainedStore(keys metav1.Object) v1alpha1.OAuthKVType {
+	return v1alpha1.OAuthKVType(keys.GetLabels()[labelStore])
+}
+
+// RetainedShards is how many shards of a part there were, by retained keys; 0 if they
+// do not say.
+func RetainedShards(keys metav1.Object, part Part) int {
+	n, err := strconv.Atoi(keys.GetLabels()[countLabel(part)])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func countLabel(part Part) string {
+	if part == Clients {
+		return labelClientShards
+	}
+	return labelGrantShards
+}
+
+// KeysLabels are the labels that the Secret with the keys has to have; an empty one it
+// must not have.
+func KeysLabels(server *v1alpha1.MCPServer, sealedTo string) map[string]string {
+	kv := &server.Spec.Bindings.OAuthKV
+	store := kv.Type
+	if kv.MigrateFrom != "" {
+		store = v1alpha1.OAuthKVType(kv.MigrateFrom) // All is there until it is elsewhere.
+	}
+	labels := map[string]string{
+		labelSealedTo:  sealedTo,
+		labelPublicURL: publicURLDigest(server),
+		labelStore:     string(store),
+	}
+	if !retains(server) || kv.Kubernetes == nil {
+		labels[labelClientShards], labels[labelGrantShards] = "", ""
+	}
+	return labels
+}
+
+// CountLabels are the labels of the Secret with the keys that say how many shards there
+// are. They are nil if it does not say.
+func CountLabels(server *v1alpha1.MCPServer, clientShards, grantShards int) map[string]string {
+	if !retains(server) {
+		return nil
+	}
+	return map[string]string{labelClientShards: strconv.Itoa(clientShards), labelGrantShards: strconv.Itoa(grantShards)}
+}
+
+// Claim is the merge patch that makes keys or a shard the server's, to go with it or to
+// outlive it as the spec says, and gives them these labels, of which an empty one is
+// taken away. It is nil if there is nothing to change. Other owners stay.
+func Claim(server *v1alpha1.MCPServer, o metav1.Object, labels map[string]string) ([]byte, error) {
+	wanted := maps.Clone(labels)
+	if wanted == nil {
+		wanted = map[string]string{}
+	}
+	wanted[LabelRetainedFor] = ""
+	owners := slices.DeleteFunc(slices.Clone(o.GetOwnerReferences()), isMCPServer)
+	if retains(server) {
+		wanted[LabelRetainedFor] = string(server.UID)
+	} else {
+		owners = append(owners, OwnerReference(server))
+	}
+	changes, has := map[string]any{}, o.GetLabels()
+	for k, v := range wanted {
+		switch _, ok := has[k]; {
+		case v == "" && ok:
+			changes[k] = nil
+		case v != "" && has[k] != v:
+			changes[k] = v
+		}
+	}
+	if len(changes) == 0 && equality.Semantic.DeepEqual(owners, o.GetOwnerReferences()) {
+		return nil, nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid":             o.GetUID(), // No other object of this name.
+		"labels":          changes,
+		"ownerReferences": owners,
+		// kubectl apply has put all records in it, if it has restored them.
+		"annotations": map[string]any{corev1.LastAppliedConfigAnnotation: nil},
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the metadata of %s: %w", o.GetName(), err)
+	}
+	return patch, nil
+}
+
+// Restorable makes of the metadata of keys or a shard, as it is in a cluster, what can
+// be created in another, to be adopted there: without an owner, which would not be
+// there, and of the MCPServer of this name.
+func Restorable(o metav1.Object) metav1.ObjectMeta {
+	meta := metav1.ObjectMeta{Name: o.GetName(), Labels: maps.Clone(o.GetLabels()), Annotations: maps.Clone(o.GetAnnotations())}
+	delete(meta.Annotations, corev1.LastAppliedConfigAnnotation)
+	if owner := metav1.GetControllerOfNoCopy(o); owner != nil {
+		meta.Labels[LabelRetainedFor] = string(owner.UID)
+	}
+	return meta
+}
+
+// CompleteKeys adds to the metadata of restorable keys what those of an MCPServer that
+// is not retained, or was made by an older controller, do not say.
+func CompleteKeys(meta *metav1.ObjectMeta, server *v1alpha1.MCPServer, shards map[Part]int) {
+	labels := map[string]string{}
+	if server != nil {
+		labels = KeysLabels(server, SealedTo(server, meta))
+	}
+	for part, n := range shards {
+		if n > 0 {
+			labels[countLabel(part)] = strconv.Itoa(n)
+		}
+	}
+	for k, v := range labels {
+		if v != "" {
+			meta.Labels[k] = v
+		}
+	}
+}
+
+func retains(server *v1alpha1.MCPServer) bool {
+	return server.Spec.DeletionPolicy == v1alpha1.DeletionRetain
+}
+
+func publicURLDigest(server *v1alpha1.MCPServer) string { return Digest([]byte(server.Spec.PublicURL)) }
+
+// storeMeta is the metadata of keys or a shard.
+func storeMeta(server *v1alpha1.MCPServer, name string, c Component) metav1.ObjectMeta {
+	meta := objectMeta(server, name, c)
+	if retains(server) {
+		meta.OwnerReferences = nil
+		meta.Labels[LabelRetainedFor] = string(server.UID)
+	}
+	return meta
+}
