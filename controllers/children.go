@@ -8,11 +8,13 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"vestibule.dev/vestibule/controllers/internal/resources"
 )
@@ -22,6 +24,8 @@ const (
 	kindConfigMap        = "ConfigMap"
 	kindDeployment       = "Deployment"
 	kindDisruptionBudget = "PodDisruptionBudget"
+	kindHTTPRoute        = "HTTPRoute"
+	kindIngress          = "Ingress"
 	kindPodMonitor       = "PodMonitor"
 	kindRole             = "Role"
 	kindRoleBinding      = "RoleBinding"
@@ -34,6 +38,8 @@ var groups = map[string]schema.GroupVersion{
 	kindConfigMap:        corev1.SchemeGroupVersion,
 	kindDeployment:       appsv1.SchemeGroupVersion,
 	kindDisruptionBudget: policyv1.SchemeGroupVersion,
+	kindHTTPRoute:        gatewayv1.SchemeGroupVersion,
+	kindIngress:          networkingv1.SchemeGroupVersion,
 	kindPodMonitor:       {Group: "monitoring.coreos.com", Version: "v1"},
 	kindRole:             rbacv1.SchemeGroupVersion,
 	kindRoleBinding:      rbacv1.SchemeGroupVersion,
@@ -56,6 +62,10 @@ func newObject(kind string) client.Object {
 		return &corev1.ConfigMap{}
 	case kindDeployment:
 		return &appsv1.Deployment{}
+	case kindHTTPRoute:
+		return &gatewayv1.HTTPRoute{}
+	case kindIngress:
+		return &networkingv1.Ingress{}
 	case kindRole:
 		return &rbacv1.Role{}
 	case kindSecret:

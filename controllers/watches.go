@@ -37,20 +37,14 @@ var commanded = predicate.Funcs{
 	},
 }
 
-// onlyGone lets deletions through: what publicURL an MCPServer has never changes.
-var onlyGone = predicate.Funcs{
-	CreateFunc:  func(event.CreateEvent) bool { return false },
-	UpdateFunc:  func(event.UpdateEvent) bool { return false },
-	GenericFunc: func(event.GenericEvent) bool { return false },
-}
-
-// rivals are those that may have the URL of one that is gone.
+// rivals are those that may not have what one has, or may have it when it is gone or
+// has other routes.
 func (w watcher) rivals(ctx context.Context, o client.Object) []reconcile.Request {
-	gone, ok := o.(*v1alpha1.MCPServer)
+	one, ok := o.(*v1alpha1.MCPServer)
 	if !ok {
 		return nil
 	}
-	return w.where(ctx, "", func(s *v1alpha1.MCPServer) bool { return publicPlace(s) == publicPlace(gone) })
+	return w.where(ctx, "", func(s *v1alpha1.MCPServer) bool { return collision(s, one) != "" })
 }
 
 // ofService are the owner, and those whose backend a Service is.
