@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"vestibule.dev/vestibule/controllers/internal/resources"
 )
@@ -26,6 +27,8 @@ const (
 	kindDeployment       = "Deployment"
 	kindDisruptionBudget = "PodDisruptionBudget"
 	kindNetworkPolicy    = "NetworkPolicy"
+	kindHTTPRoute        = "HTTPRoute"
+	kindIngress          = "Ingress"
 	kindPodMonitor       = "PodMonitor"
 	kindRole             = "Role"
 	kindRoleBinding      = "RoleBinding"
@@ -40,6 +43,8 @@ var groups = map[string]schema.GroupVersion{
 	kindDeployment:       appsv1.SchemeGroupVersion,
 	kindDisruptionBudget: policyv1.SchemeGroupVersion,
 	kindNetworkPolicy:    networkingv1.SchemeGroupVersion,
+	kindHTTPRoute:        gatewayv1.SchemeGroupVersion,
+	kindIngress:          networkingv1.SchemeGroupVersion,
 	kindPodMonitor:       {Group: "monitoring.coreos.com", Version: "v1"},
 	kindRole:             rbacv1.SchemeGroupVersion,
 	kindRoleBinding:      rbacv1.SchemeGroupVersion,
@@ -62,6 +67,10 @@ func newObject(kind string) client.Object {
 		return &corev1.ConfigMap{}
 	case kindDeployment:
 		return &appsv1.Deployment{}
+	case kindHTTPRoute:
+		return &gatewayv1.HTTPRoute{}
+	case kindIngress:
+		return &networkingv1.Ingress{}
 	case kindRole:
 		return &rbacv1.Role{}
 	case kindSecret:

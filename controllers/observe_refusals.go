@@ -3,9 +3,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"net/url"
-
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/conditions"
@@ -51,10 +48,8 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	if rival != nil {
-		refuse(v1alpha1.ReasonPublicURLTaken,
-			"publicURL: host and path are those of the older MCPServer %s in namespace %s: create an MCPServer with another publicURL.",
-			rival.Name, rival.Namespace)
+	if rival != "" {
+		refuse(v1alpha1.ReasonPublicURLTaken, "%s", rival)
 	}
 	if message := s.retainedDiffers(); message != "" {
 		refuse(v1alpha1.ReasonRetainedDiffers, "%s", message)
@@ -64,41 +59,4 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 	}
 	s.seen.Refusals = refusals
 	return nil
-}
-
-// rival returns an older MCPServer with the same host and path, if there is one.
-func (r *Reconciler) rival(ctx context.Context, server *v1alpha1.MCPServer) (*v1alpha1.MCPServer, error) {
-	var all v1alpha1.MCPServerList
-	place, options := publicPlace(server), []client.ListOption{client.UnsafeDisableDeepCopy}
-	if r.Cached != nil {
-		options = append(options, client.MatchingFields{byPlace: place})
-	}
-	if err := r.Client.List(ctx, &all, options...); err != nil {
-		return nil, fmt.Errorf("listing MCPServers: %w", err)
-	}
-	for i := range all.Items {
-		if other := &all.Items[i]; publicPlace(other) == place && older(other, server) {
-			return other, nil
-		}
-	}
-	return nil, nil
-}
-
-// publicPlace is host and path of publicURL: one place on the web, whose cookies
-// and documents cannot be those of two servers.
-func publicPlace(server *v1alpha1.MCPServer) string {
-	u, err := url.Parse(server.Spec.PublicURL)
-	if err != nil {
-		return server.Spec.PublicURL
-	}
-	return u.Host + u.Path
-}
-
-// older orders MCPServers; of those made in the same second, one way or the other,
-// but always the same.
-func older(a, b *v1alpha1.MCPServer) bool {
-	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.CreationTimestamp.Before(&b.CreationTimestamp)
-	}
-	return a.UID < b.UID
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"vestibule.dev/vestibule/controllers/internal/conditions"
 	"vestibule.dev/vestibule/controllers/internal/resources"
@@ -170,7 +172,7 @@ func (f *follower) watch(kind string, gone func()) (client.Reader, error) {
 
 // optional are the kinds that a cluster may not have, in the order in which they are
 // applied.
-var optional = []string{kindPodMonitor}
+var optional = []string{kindHTTPRoute, kindIngress, kindPodMonitor}
 
 // observeOptional looks at the children of these kinds. That one cannot be looked at is
 // no reason not to do the rest: who applies it says so.
@@ -213,6 +215,12 @@ func (r *Reconciler) observeOptionalChild(ctx context.Context, s *scope, kind, f
 		return fmt.Errorf("reading %s %s: %w", kind, c.name, err)
 	case err == nil && (field != "" || metav1.IsControlledBy(o, s.server)):
 		s.children[c] = o
+		switch o := s.own(c).(type) {
+		case *gatewayv1.HTTPRoute:
+			s.seen.Route = o
+		case *networkingv1.Ingress:
+			s.seen.Ingress = o
+		}
 	}
 	return nil
 }
@@ -242,7 +250,14 @@ func (r *Reconciler) applyOptionalChild(ctx context.Context, s *scope, c child) 
 		}
 		return nil
 	}
-	_, err = apply(ctx, r, s, c, resources.PodMonitor(s.server))
+	switch c.kind {
+	case kindHTTPRoute:
+		_, err = apply(ctx, r, s, c, resources.HTTPRoute(s.server))
+	case kindIngress:
+		_, err = apply(ctx, r, s, c, resources.Ingress(s.server))
+	case kindPodMonitor:
+		_, err = apply(ctx, r, s, c, resources.PodMonitor(s.server))
+	}
 	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
 		// The API went away a moment ago, or the namespace did.
 		if there, e := r.apis.has(c.kind); e == nil && !there {

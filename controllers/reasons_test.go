@@ -96,6 +96,15 @@ func ofUpstream(reason string) situation {
 		}}
 }
 
+func ofPublic(status metav1.ConditionStatus, reason string) situation {
+	return situation{conditionType: v1alpha1.ConditionExposed, status: status, reason: reason, says: "2 of 2 replicas: publicURL: tried it",
+		after: func(w *world) {
+			w.reports(w.rollOut(), func(_ int, r *config.Report) {
+				r.Public = config.Check{Status: "False", Reason: reason, Message: "tried it"}
+			})
+		}}
+}
+
 func ofPods(reason, says string, status func(*corev1.Pod)) situation {
 	return situation{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: reason, says: says,
 		after: func(w *world) {
@@ -278,6 +287,19 @@ var situations = []situation{
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonPolicyInvalid, says: "1 of 2 replicas: policy: tried it",
 		after: failing(func(r *config.Report) *config.Check { return &r.Policy }, v1alpha1.ReasonPolicyInvalid)},
 
+	{conditionType: v1alpha1.ConditionExposed, status: isTrue, reason: v1alpha1.ReasonExposed, after: everybodyIsFine},
+	{conditionType: v1alpha1.ConditionExposed, status: isUnknown, reason: v1alpha1.ReasonLoopbackURL, says: "publicURL",
+		spec: func(s *v1alpha1.MCPServer) { s.Spec.PublicURL = "https://localhost/" + s.Name }},
+	{conditionType: v1alpha1.ConditionExposed, status: isFalse, reason: v1alpha1.ReasonAPIMissing, says: "gateway.httpRoute: ",
+		spec: func(s *v1alpha1.MCPServer) {
+			s.Spec.Gateway.HTTPRoute = &v1alpha1.HTTPRoute{ParentRefs: []v1alpha1.ParentRef{{Name: "public"}}}
+		}},
+	{conditionType: v1alpha1.ConditionExposed, status: isUnknown, reason: v1alpha1.ReasonIngressPending, says: "gateway.ingress.className",
+		spec: func(s *v1alpha1.MCPServer) { s.Spec.Gateway.Ingress = &v1alpha1.Ingress{} }},
+	ofPublic(isUnknown, v1alpha1.ReasonPublicURLUnreachable), ofPublic(isUnknown, v1alpha1.ReasonPublicURLUntrusted),
+	ofPublic(isFalse, v1alpha1.ReasonPublicURLNotServed), ofPublic(isFalse, v1alpha1.ReasonPublicURLIssuerDiffers),
+	ofPublic(isFalse, v1alpha1.ReasonPublicURLMetadataDiffers),
+
 	{conditionType: v1alpha1.ConditionMCPManagerCompatible, status: isTrue, reason: v1alpha1.ReasonCompatible, after: everybodyIsFine},
 	{conditionType: v1alpha1.ConditionMCPManagerCompatible, status: isFalse, reason: v1alpha1.ReasonNoStreamableHTTPRoute, says: "StreamableHTTP",
 		spec: func(s *v1alpha1.MCPServer) { s.Spec.Routes[0].Transport = v1alpha1.TransportSSE }},
@@ -303,8 +325,9 @@ var situations = []situation{
 }
 
 // elsewhere are the reasons that other tests provoke: it takes an API server that
-// fails, or a change of the store.
+// fails, a change of the store, or a CRD.
 var elsewhere = []string{
+	v1alpha1.ReasonRouteRejected, v1alpha1.ReasonRoutePending,
 	v1alpha1.ReasonNotObserved, v1alpha1.ReasonRetrying, v1alpha1.ReasonMigrated, v1alpha1.ReasonMigrationUnfinished,
 }
 

@@ -27,18 +27,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 	"vestibule.dev/vestibule/api/v1alpha1"
 )
 
 // NewScheme knows every type that the controller reads or writes.
 func NewScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, gatewayv1.Install, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("making the scheme: %w", err)
 		}
 	}
-	// Its kinds are not known, but what requests about them may ask for is.
+	// The kinds of this group are not known, but what requests about them may ask for is.
 	metav1.AddToGroupVersion(scheme, groups[kindPodMonitor])
 	return scheme, nil
 }
@@ -101,7 +103,7 @@ func watch(ctx context.Context, mgr ctrl.Manager, contents cache.Cache, r reconc
 		Named("mcpserver").
 		WithOptions(o).
 		For(&v1alpha1.MCPServer{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, commanded))).
-		Watches(&v1alpha1.MCPServer{}, handler.EnqueueRequestsFromMapFunc(w.rivals), builder.WithPredicates(onlyGone)).
+		Watches(&v1alpha1.MCPServer{}, handler.EnqueueRequestsFromMapFunc(w.rivals), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&appsv1.Deployment{}).
 		Owns(&rbacv1.Role{}).
 		Owns(&rbacv1.RoleBinding{}).

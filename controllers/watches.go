@@ -37,22 +37,18 @@ var commanded = predicate.Funcs{
 	},
 }
 
-// onlyGone lets deletions through: what publicURL an MCPServer has never changes.
-var onlyGone = predicate.Funcs{
-	CreateFunc:  func(event.CreateEvent) bool { return false },
-	UpdateFunc:  func(event.UpdateEvent) bool { return false },
-	GenericFunc: func(event.GenericEvent) bool { return false },
-}
-
 // By what the cache finds MCPServers.
 const (
-	byPlace     = "place"
+	byHost      = "host"
 	byService   = "service"
 	byReference = "reference"
 )
 
 var indexes = map[string]func(*v1alpha1.MCPServer) []string{
-	byPlace: func(s *v1alpha1.MCPServer) []string { return []string{publicPlace(s)} },
+	byHost: func(s *v1alpha1.MCPServer) []string {
+		host, _ := publicPlace(s)
+		return []string{host}
+	},
 	byService: func(s *v1alpha1.MCPServer) []string {
 		var names []string
 		for _, o := range resources.Objects(s) {
@@ -89,22 +85,24 @@ func index(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// rivals are those that may have the URL of one that is gone.
+// rivals are those that may not have what one has, or may have it when it is gone or
+// has other routes.
 func (w watcher) rivals(ctx context.Context, o client.Object) []reconcile.Request {
-	gone, ok := o.(*v1alpha1.MCPServer)
+	one, ok := o.(*v1alpha1.MCPServer)
 	if !ok {
 		return nil
 	}
-	return w.where(ctx, "", byPlace, publicPlace(gone))
+	host, _ := publicPlace(one)
+	return w.where(ctx, "", byHost, host, func(s *v1alpha1.MCPServer) bool { return collision(s, one) != "" })
 }
 
 // ofService are the owner, and those whose backend a Service is.
 func (w watcher) ofService(ctx context.Context, o client.Object) []reconcile.Request {
-	return append(ownerOf(o), w.where(ctx, o.GetNamespace(), byService, o.GetName())...)
+	return append(ownerOf(o), w.where(ctx, o.GetNamespace(), byService, o.GetName(), always)...)
 }
 
 func (w watcher) ofEndpoints(ctx context.Context, o client.Object) []reconcile.Request {
-	return w.where(ctx, o.GetNamespace(), byService, o.GetLabels()[discoveryv1.LabelServiceName])
+	return w.where(ctx, o.GetNamespace(), byService, o.GetLabels()[discoveryv1.LabelServiceName], always)
 }
 
 // ofPod is the server that a gateway pod is of, which its owner's owner is too.
@@ -115,12 +113,13 @@ func ofPod(_ context.Context, o client.Object) []reconcile.Request {
 // of are the owner of a Secret or ConfigMap, and those that refer to it.
 func (w watcher) of(kind string) handler.MapFunc {
 	return func(ctx context.Context, o client.Object) []reconcile.Request {
-		return append(ownerOf(o), w.where(ctx, o.GetNamespace(), byReference, reference(kind, o.GetName()))...)
+		return append(ownerOf(o), w.where(ctx, o.GetNamespace(), byReference, reference(kind, o.GetName()), always)...)
 	}
 }
 
-// where are the MCPServers of a namespace, or of all, that have this value in an index.
-func (w watcher) where(ctx context.Context, namespace, field, value string) []reconcile.Request {
+// where are the MCPServers of a namespace, or of all, that have this value in an index
+// and match.
+func (w watcher) where(ctx context.Context, namespace, field, value string, match func(*v1alpha1.MCPServer) bool) []reconcile.Request {
 	var all v1alpha1.MCPServerList
 	if err := w.client.List(ctx, &all, client.InNamespace(namespace), client.MatchingFields{field: value}, client.UnsafeDisableDeepCopy); err != nil {
 		log.FromContext(ctx).Error(err, "listing MCPServers")
@@ -128,10 +127,15 @@ func (w watcher) where(ctx context.Context, namespace, field, value string) []re
 	}
 	var requests []reconcile.Request
 	for i := range all.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
+		if s := &all.Items[i]; match(s) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s)})
+		}
 	}
 	return requests
 }
+
+// always matches.
+func always(*v1alpha1.MCPServer) bool { return true }
 
 func ofOwner(_ context.Context, o client.Object) []reconcile.Request { return ownerOf(o) }
 

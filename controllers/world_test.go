@@ -258,7 +258,7 @@ func report(p *corev1.Pod) *config.Report {
 	ok := config.Check{Status: "True"}
 	return &config.Report{
 		Version: config.Version, Config: p.Annotations[resources.AnnotationConfig], Policy: ok, Store: ok,
-		Upstreams: map[string]config.Check{"corp": ok}, Routes: map[string]config.Check{"mcp": ok},
+		Upstreams: map[string]config.Check{"corp": ok}, Routes: map[string]config.Check{"mcp": ok}, Public: ok,
 	}
 }
 

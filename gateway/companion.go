@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
+	"time"
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/apiserver"
 	"vestibule.dev/vestibule/gateway/internal/cluster"
+	"vestibule.dev/vestibule/gateway/internal/metadata"
 	"vestibule.dev/vestibule/gateway/internal/pods"
 	"vestibule.dev/vestibule/gateway/internal/probe"
 	"vestibule.dev/vestibule/gateway/internal/report"
@@ -23,6 +26,8 @@ type companion struct {
 	// endpoints are where the pods of each set come from.
 	endpoints map[*pods.Set]*cluster.Endpoints
 	reporter  *report.Reporter
+	// front is what the public URL is asked through.
+	front http.RoundTripper
 
 	mu sync.Mutex
 	// badPolicy is why the newest policy is not in force, or nil.
@@ -49,6 +54,7 @@ func (p *parts) newCompanion(o Options) (*companion, error) {
 	for of, set := range p.backends.pods {
 		c.endpoints[set] = &cluster.Endpoints{Client: slices, Service: of.Service, Port: of.Port, Log: o.Log}
 	}
+	c.front = publicTransport()
 	c.reporter = &report.Reporter{
 		Initial: config.Report{
 			Version: config.Version, Config: o.ConfigName, Upstreams: map[string]config.Check{}, Routes: map[string]config.Check{},
@@ -113,7 +119,34 @@ func (c *companion) checks() []report.Check {
 			Put: func(r *config.Report, outcome config.Check) { r.Routes[route.Name] = outcome },
 		})
 	}
+	// The loopback of a pod is not the one that a publicURL there means.
+	if !config.IsLoopback(p.url.Hostname()) {
+		checks = append(checks, report.Check{
+			Name: "public URL", Every: publicEvery,
+			Run: probe.Public(metadata.ServerMetadataURL(p.cfg.PublicURL), p.cfg.PublicURL, c.document, c.front),
+			Put: func(r *config.Report, outcome config.Check) { r.Public = outcome },
+		})
+	}
 	return checks
+}
+
+// publicEvery is the time between two checks of the public URL: what is asked may be
+// far away, and all gateways ask.
+const publicEvery = 30 * time.Second
+
+// publicTransport makes a new connection each time: where the name leads may have changed.
+func publicTransport() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is one
+	t.DisableKeepAlives = true
+	return t
+}
+
+// document is the metadata that this server publishes now.
+func (c *companion) document() ([]byte, error) {
+	if c.parts.rules.get() == nil {
+		return nil, errors.New("the policy was not read yet")
+	}
+	return c.parts.metadata().Document()
 }
 
 // policyProblem is why the newest policy is not in force, or nil.

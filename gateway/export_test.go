@@ -61,5 +61,26 @@ func StoreCheck(ctx context.Context, cfg *config.Config, set *config.KeySet, o O
 	}, nil
 }
 
+// PublicCheck returns what a gateway would report of its public URL, through a front:
+// the reason of a failure, or nothing. It is nil if it would not look.
+func PublicCheck(cfg *config.Config, set *config.KeySet, o Options, front http.RoundTripper) (func(context.Context) (reason string), error) {
+	p, err := newParts(cfg, set, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range (&companion{parts: p, front: front}).checks() {
+		if c.Name != "public URL" {
+			continue
+		}
+		return func(ctx context.Context) (reason string) {
+			if _, failure := c.Run(ctx); failure != nil {
+				return failure.Reason
+			}
+			return ""
+		}, nil
+	}
+	return nil, nil
+}
+
 // Handler serves all paths.
 func Handler(g *Gateway) http.Handler { return g.handler }

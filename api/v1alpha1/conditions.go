@@ -15,6 +15,9 @@ const (
 	ConditionUpstreamReady = "UpstreamReady"
 	// ConditionGatewayAvailable says that gateways with the current configuration are available.
 	ConditionGatewayAvailable = "GatewayAvailable"
+	// ConditionExposed says that publicURL answers with this server's metadata. It does
+	// not gate Ready: a front is mostly another's, and may not be reachable from inside.
+	ConditionExposed = "Exposed"
 	// ConditionMCPManagerCompatible says whether MCP Manager can connect. It does
 	// not gate Ready: other clients ask for less.
 	ConditionMCPManagerCompatible = "MCPManagerCompatible"
@@ -186,6 +189,37 @@ const (
 	ReasonPolicyInvalid = "PolicyInvalid"
 )
 
+// ReasonAPIMissing is that of Exposed and Reconciling when the spec asks for an object of
+// a kind that the cluster does not have.
+const ReasonAPIMissing = "APIMissing"
+
+// Reasons of Exposed.
+const (
+	// ReasonExposed: publicURL answers with this server's metadata.
+	ReasonExposed = "Exposed"
+	// ReasonRouteRejected: a Gateway does not accept the HTTPRoute, or finds what it
+	// refers to missing.
+	ReasonRouteRejected = "RouteRejected"
+	// ReasonRoutePending: no Gateway has accepted the HTTPRoute yet.
+	ReasonRoutePending = "RoutePending"
+	// ReasonIngressPending: the Ingress has no address yet.
+	ReasonIngressPending = "IngressPending"
+	// ReasonLoopbackURL: publicURL is on loopback, so that it cannot be asked.
+	ReasonLoopbackURL = "LoopbackURL"
+	// ReasonPublicURLUnreachable: gateways get no answer, which may be so inside of the
+	// cluster alone.
+	ReasonPublicURLUnreachable = "PublicURLUnreachable"
+	// ReasonPublicURLUntrusted: gateways do not trust the certificate.
+	ReasonPublicURLUntrusted = "PublicURLUntrusted"
+	// ReasonPublicURLNotServed: publicURL answers with something else than metadata.
+	ReasonPublicURLNotServed = "PublicURLNotServed"
+	// ReasonPublicURLIssuerDiffers: publicURL answers with the metadata of another issuer.
+	ReasonPublicURLIssuerDiffers = "PublicURLIssuerDiffers"
+	// ReasonPublicURLMetadataDiffers: publicURL answers with metadata of this issuer that
+	// this server does not have.
+	ReasonPublicURLMetadataDiffers = "PublicURLMetadataDiffers"
+)
+
 // Reasons of MCPManagerCompatible.
 const (
 	// ReasonCompatible: MCP Manager can connect.
@@ -204,9 +238,6 @@ const (
 	ReasonSettled = "Settled"
 	// ReasonProgressing: what was applied takes effect.
 	ReasonProgressing = "Progressing"
-	// ReasonAPIMissing: the spec asks for an object of a kind that the cluster does not
-	// have.
-	ReasonAPIMissing = "APIMissing"
 	// ReasonRetrying: the last attempt failed, and is repeated.
 	ReasonRetrying = "Retrying"
 )

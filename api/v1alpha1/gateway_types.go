@@ -2,6 +2,7 @@ package v1alpha1
 
 // Gateway sets how the gateway runs and what it trusts in its surroundings.
 //
+// +kubebuilder:validation:XValidation:rule=`!has(self.httpRoute) || !has(self.ingress)`,fieldPath=".ingress",message="gateway.ingress must be unset if gateway.httpRoute is set: one of the two leads to publicURL."
 // +kubebuilder:validation:XValidation:rule=`!has(self.podMonitor) || self.metrics == 'Enabled'`,fieldPath=".podMonitor",message="gateway.podMonitor must be unset unless gateway.metrics is Enabled, since there is nothing to fetch."
 // +kubebuilder:validation:XValidation:rule=`!has(self.networkPolicy) || !has(self.networkPolicy.metricsFrom) || self.metrics == 'Enabled'`,fieldPath=".networkPolicy.metricsFrom",message="gateway.networkPolicy.metricsFrom must not be set where gateway.metrics is Disabled."
 type Gateway struct {
@@ -146,6 +147,24 @@ type Gateway struct {
 	//
 	// +optional
 	NetworkPolicy *NetworkPolicy `json:"networkPolicy,omitempty"`
+
+	// httpRoute has the gateway exposed at publicURL by the Gateway API: an HTTPRoute of
+	// the name <metadata.name>-gateway is applied, and removed when this is unset. It leads
+	// there what is at or below publicURL, and its documents of /.well-known. The condition
+	// Exposed says what comes of it. At most one of httpRoute and ingress.
+	//
+	// When unset, there is none.
+	//
+	// +optional
+	HTTPRoute *HTTPRoute `json:"httpRoute,omitempty"`
+
+	// ingress has the gateway exposed at publicURL by an Ingress, as httpRoute does by an
+	// HTTPRoute.
+	//
+	// When unset, there is none.
+	//
+	// +optional
+	Ingress *Ingress `json:"ingress,omitempty"`
 }
 
 // Quotas bound what one user, and one client, may ask of all routes together. A

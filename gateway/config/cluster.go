@@ -45,6 +45,9 @@ type Report struct {
 	Upstreams map[string]Check `json:"upstreams,omitempty"`
 	// Routes are checked by name: the backend answers in the route's transport.
 	Routes map[string]Check `json:"routes,omitempty"`
+	// Public says whether PublicURL answers with this server's metadata, as far as that
+	// can be seen from the pod. Older gateways do not check that.
+	Public Check `json:"public,omitzero"`
 	// FillingClients and FillingGrants ask for more shards: the mean size is above
 	// what writes should cost, or no shard has room.
 	FillingClients bool `json:"fillingClients,omitempty"`
@@ -90,6 +93,13 @@ const (
 	ReasonBackendUntrusted    = "BackendUntrusted"    // its certificate is not good for it
 	ReasonBackendNotMCP       = "BackendNotMCP"       // an answer that is not of the route's transport
 	ReasonBackendUnauthorized = "BackendUnauthorized" // it asks the gateway for credentials
+
+	// Public. The first two may be so inside of the cluster alone.
+	ReasonPublicURLUnreachable     = "PublicURLUnreachable"     // no connection, or no answer
+	ReasonPublicURLUntrusted       = "PublicURLUntrusted"       // its certificate is not good for the gateway
+	ReasonPublicURLNotServed       = "PublicURLNotServed"       // an answer that is no metadata
+	ReasonPublicURLIssuerDiffers   = "PublicURLIssuerDiffers"   // the metadata of another issuer
+	ReasonPublicURLMetadataDiffers = "PublicURLMetadataDiffers" // of this issuer, and not of this server
 )
 
 // ParsePolicy reads a policy strictly, as Parse does a configuration. The access

@@ -21,6 +21,7 @@ func All(o *Observation) []metav1.Condition {
 	}
 	gating = append(gating, gatewayAvailable(o, gating))
 	all := slices.Concat(gating, []metav1.Condition{
+		exposed(o),
 		compatible(o, gating),
 		reconciling(o, gating),
 		stalled(gating),
@@ -59,7 +60,7 @@ func notObserved() fact {
 	return unknown(v1alpha1.ReasonNotObserved, "The cluster could not be asked; this is tried again.")
 }
 
-// messageLimit leaves room for nine of them in an object that people read.
+// messageLimit leaves room for ten of them in an object that people read.
 const messageLimit = 1024
 
 func bounded(message string) string {

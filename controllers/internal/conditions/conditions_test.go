@@ -32,6 +32,7 @@ func good() *conditions.Observation {
 		Server: &v1alpha1.MCPServer{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "weather", Generation: 7},
 			Spec: v1alpha1.MCPServerSpec{
+				PublicURL: "https://weather.example.com",
 				Bindings: v1alpha1.Bindings{MCPObject: v1alpha1.MCPObject{
 					Type: v1alpha1.MCPObjectService, Service: &v1alpha1.ServicePort{Name: "weather", Port: intstr.FromString("http")},
 				}},
@@ -70,6 +71,7 @@ func good() *conditions.Observation {
 			Config: name, Policy: ok, Store: ok,
 			Upstreams: map[string]config.Check{"corp": ok},
 			Routes:    map[string]config.Check{"mcp": ok, "admin": ok},
+			Public:    ok,
 		}
 	}
 	return o

@@ -23,18 +23,23 @@ var (
 		v1alpha1.ReasonCompatible, v1alpha1.ReasonSettled, v1alpha1.ReasonNotStalled, v1alpha1.ReasonReady,
 		// These do not gate Ready.
 		v1alpha1.ReasonRegistrationDisabled, v1alpha1.ReasonNoStreamableHTTPRoute,
+		v1alpha1.ReasonExposed, v1alpha1.ReasonLoopbackURL, v1alpha1.ReasonRouteRejected,
+		v1alpha1.ReasonPublicURLUnreachable, v1alpha1.ReasonPublicURLUntrusted, v1alpha1.ReasonPublicURLNotServed,
+		v1alpha1.ReasonPublicURLIssuerDiffers, v1alpha1.ReasonPublicURLMetadataDiffers,
 	}
 	underWay = []string{
 		v1alpha1.ReasonRollingOut, v1alpha1.ReasonProgressing, v1alpha1.ReasonRetrying, v1alpha1.ReasonAPIMissing, v1alpha1.ReasonNotObserved, v1alpha1.ReasonNotReported,
 		// Pods are made again and again, and what they say of themselves is not known.
 		v1alpha1.ReasonUnschedulable, v1alpha1.ReasonImagePullFailed, v1alpha1.ReasonContainerNotStarting, v1alpha1.ReasonCrashing,
 		v1alpha1.ReasonStoreIncomplete,
+		// In these examples nobody has reported.
+		v1alpha1.ReasonRoutePending, v1alpha1.ReasonIngressPending,
 	}
 	waiting = []string{v1alpha1.ReasonNotDeployed}
 	stuck   = []string{
 		v1alpha1.ReasonNameConflict, v1alpha1.ReasonPublicURLTaken, v1alpha1.ReasonAccessRuleInvalid, v1alpha1.ReasonScopeRuleInvalid,
 		v1alpha1.ReasonMigrationUnfinished, v1alpha1.ReasonObjectRefused, v1alpha1.ReasonURLInCluster, v1alpha1.ReasonRouteExposed,
-		v1alpha1.ReasonKeysLost, v1alpha1.ReasonStoreObjectLost,
+		v1alpha1.ReasonKeysLost, v1alpha1.ReasonStoreObjectLost, v1alpha1.ReasonRetainedDiffers,
 	}
 )
 

@@ -8,7 +8,9 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/resources"
@@ -33,6 +35,10 @@ type Observation struct {
 	References []Reference
 	// Gateway is what is known of the pods.
 	Gateway *Gateway
+	// Route and Ingress are what leads to the gateway by the spec. Nil means that it is
+	// not there, or was not seen.
+	Route   *gatewayv1.HTTPRoute
+	Ingress *networkingv1.Ingress
 	// Missing are what the spec asks for and the cluster has no API of.
 	Missing []Missing
 	// Failure is what went wrong in this pass, so that it is repeated.

@@ -225,6 +225,23 @@ var examples = []example{
 		report(o, 1).Policy = failed(config.ReasonPolicyInvalid, `json: unknown field "tools"`)
 	}},
 
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonExposed, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonLoopbackURL, func(o *conditions.Observation) { o.Server.Spec.PublicURL = "http://127.0.0.1:8788" }},
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonAPIMissing, func(o *conditions.Observation) {
+		o.Missing = []conditions.Missing{{Field: "gateway.httpRoute", Kind: "HTTPRoute", API: "gateway.networking.k8s.io/v1"}}
+	}},
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonRouteRejected, routed(parent("public", said("Accepted", isFalse, "NotAllowedByListeners", "no listener lets routes of namespace team-a attach.")))},
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonRoutePending, both(nobodyReports, routed())},
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonIngressPending, both(nobodyReports, ingress())},
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonPublicURLUnreachable, public(config.ReasonPublicURLUnreachable, document+": no answer in time", 0, 1, 2)},
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonPublicURLUntrusted, public(config.ReasonPublicURLUntrusted,
+		"the certificate of "+document+" is not trusted by gateways, or is for another name", 0, 1, 2)},
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonPublicURLNotServed, public(config.ReasonPublicURLNotServed, document+" answers with 404", 0, 1, 2)},
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonPublicURLIssuerDiffers, public(config.ReasonPublicURLIssuerDiffers,
+		document+" answers with the metadata of another issuer", 0, 1, 2)},
+	{v1alpha1.ConditionExposed, v1alpha1.ReasonPublicURLMetadataDiffers, public(config.ReasonPublicURLMetadataDiffers,
+		document+" answers with metadata of this issuer that this server does not have", 0, 1, 2)},
+
 	{v1alpha1.ConditionMCPManagerCompatible, v1alpha1.ReasonCompatible, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionMCPManagerCompatible, v1alpha1.ReasonRegistrationDisabled, func(o *conditions.Observation) {
 		o.Server.Spec.OAuth.ClientRegistration.Policy = v1alpha1.PolicyDisabled

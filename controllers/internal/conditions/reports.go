@@ -37,9 +37,15 @@ var fixes = map[string]string{
 	config.ReasonUpstreamFiles:         "Check what is under clientSecretRef and caBundleRef: the latter must be PEM certificates.",
 	config.ReasonUpstreamCredentials:   "Check clientID, and that clientSecretRef has a secret of that client that has not expired.",
 
-	config.ReasonBackendUnreachable:  "Check the Service that the route's mcpObject, or bindings.mcpObject, names, the appProtocol of its port, and that the gateway's pods may connect to it.",
-	config.ReasonBackendUntrusted:    "Set tls.caBundleRef of the route's mcpObject, or of bindings.mcpObject, to the certificates of who signed the backend's, and tls.serverName to a name in it.",
-	config.ReasonBackendNotMCP:       "Check backendPath, and that the backend speaks the route's transport there.",
+	config.ReasonBackendUnreachable:       "Check the Service that the route's mcpObject, or bindings.mcpObject, names, the appProtocol of its port, and that the gateway's pods may connect to it.",
+	config.ReasonBackendUntrusted:         "Set tls.caBundleRef of the route's mcpObject, or of bindings.mcpObject, to the certificates of who signed the backend's, and tls.serverName to a name in it.",
+	config.ReasonBackendNotMCP:            "Check backendPath, and that the backend speaks the route's transport there.",
+	config.ReasonPublicURLUnreachable:     "Gateways cannot reach publicURL from inside of the cluster, which says nothing about who calls from outside: ask it from there, or let pods reach it.",
+	config.ReasonPublicURLUntrusted:       "Clients may trust it, if they know who signed it: ask publicURL as they do.",
+	config.ReasonPublicURLNotServed:       "Let what serves publicURL send all requests at and below it, and those of its documents under /.well-known, to the gateway's Service with the path as it came; gateway.httpRoute and gateway.ingress do that.",
+	config.ReasonPublicURLIssuerDiffers:   "Another server is at publicURL: look for another route of this host and path, or one that rewrites paths.",
+	config.ReasonPublicURLMetadataDiffers: "Another installation with this publicURL may be there, in another cluster perhaps, or something that keeps old answers.",
+
 	config.ReasonBackendUnauthorized: "The gateway authorizes users: let the backend take its requests without credentials, or have it told who calls by bindings.mcpObject.identity.",
 }
 

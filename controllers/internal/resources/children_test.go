@@ -58,6 +58,12 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 	if budget := resources.DisruptionBudget(server); budget != nil {
 		all = append(all, budget)
 	}
+	if route := resources.HTTPRoute(server); route != nil {
+		all = append(all, route)
+	}
+	if ingress := resources.Ingress(server); ingress != nil {
+		all = append(all, ingress)
+	}
 	if monitor := resources.PodMonitor(server); monitor != nil {
 		all = append(all, monitor)
 	}
@@ -74,7 +80,7 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 
 // A review shows what changes in users' clusters as a difference of these files.
 func TestChildren(t *testing.T) {
-	for _, name := range []string{"everything", "minimal", "memory", "migration", "exposed"} {
+	for _, name := range []string{"everything", "minimal", "memory", "migration", "exposed", "ingress"} {
 		t.Run(name, func(t *testing.T) {
 			var got []byte
 			for _, child := range children(t, read(t, name)) {

@@ -67,12 +67,3 @@ func PodMonitor(server *v1alpha1.MCPServer) *PodMonitorApplyConfiguration {
 	m.WithLabels(labelsWith(server, wanted.Labels)).WithOwnerReferences(owner(server))
 	return m
 }
-
-// labelsWith are those of a child that the user adds labels to.
-func labelsWith(server *v1alpha1.MCPServer, added map[string]v1alpha1.LabelValue) map[string]string {
-	labels := Labels(server, ComponentGateway)
-	for k, v := range added {
-		labels[k] = string(v)
-	}
-	return labels
-}

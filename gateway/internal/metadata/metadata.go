@@ -64,6 +64,15 @@ func ResourceMetadataURL(publicURL, path string) string {
 	return origin + wellKnownResource + prefix + strings.TrimSuffix(path, "/")
 }
 
+// ServerMetadataURL is where the authorization server's document is (RFC 8414 section 3.1).
+func ServerMetadataURL(publicURL string) string {
+	origin, prefix := split(publicURL)
+	return origin + wellKnownServer + prefix
+}
+
+// Document is the authorization server's, as it is served.
+func (s Server) Document() ([]byte, error) { return json.Marshal(s.server()) }
+
 // split separates a public URL into its origin and its path.
 func split(publicURL string) (origin, path string) {
 	u, err := url.Parse(publicURL)

@@ -35,6 +35,9 @@ type Check struct {
 	Name string
 	// Run tries it once. A success may come with a message for people.
 	Run func(ctx context.Context) (message string, failure *Failure)
+	// Every is the time between two runs whose outcome is told already; zero for the
+	// usual one, after which a controller hears of a change within 30 seconds.
+	Every time.Duration
 	// Put writes an outcome where it belongs.
 	Put func(r *config.Report, outcome config.Check)
 }
@@ -121,6 +124,9 @@ func (r *Reporter) watch(ctx context.Context, index int, c Check, outcomes chan<
 				now = config.Check{Status: statusFalse, Reason: failure.Reason, Message: failure.Message}
 			}
 			r.Log.DebugContext(ctx, "a check failed", "check", c.Name, "reason", failure.Reason, "message", failure.Message)
+		}
+		if c.Every != 0 && (failure == nil || failures >= failuresToFalse) {
+			pause = c.Every
 		}
 		if now != said {
 			said = now

@@ -168,3 +168,41 @@ func TestAReportIsToldOnceThatCanBe(t *testing.T) {
 		}
 	})
 }
+
+// A check of what is far away is not run more often than it asks for, but for finding
+// out whether a failure lasts.
+func TestACheckMayBeRareOnceItIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every = time.Minute
+		w, c := &world{}, &controller{}
+		r := &Reporter{
+			Checks:  []Check{{Name: "public", Every: every, Run: w.run, Put: func(r *config.Report, o config.Check) { r.Store = o }}},
+			Publish: c.publish, Log: slog.New(slog.DiscardHandler),
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		t.Cleanup(stop)
+		go r.Run(ctx)
+		runs := func(d time.Duration) int {
+			w.mu.Lock()
+			before := w.runs
+			w.mu.Unlock()
+			time.Sleep(d)
+			synctest.Wait()
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.runs - before
+		}
+		if n := runs(time.Hour); n < 50 || n > 72 {
+			t.Errorf("%d runs in an hour in which all is well", n)
+		}
+		w.set(&Failure{config.ReasonPublicURLUnreachable, "no answer"})
+		time.Sleep(every + every/6 + 3*urgent)
+		synctest.Wait()
+		if got, _ := c.store(); got.Status != "False" {
+			t.Errorf("soon after the second failure the report says %+v", got)
+		}
+		if n := runs(time.Hour); n < 50 || n > 72 {
+			t.Errorf("%d runs in an hour in which it is known to fail", n)
+		}
+	})
+}
