@@ -75,8 +75,9 @@ func (r *Reconciler) replicas(ctx context.Context, s *scope) (int32, error) {
 	switch {
 	case a == nil:
 		return s.server.Spec.Gateway.Replicas, nil
-	case d == nil:
-		return a.MinReplicas, nil // The next pass leaves it alone.
+	case d == nil || d.Spec.Replicas != nil && *d.Spec.Replicas == 0:
+		// An autoscaler does nothing for who has none. The next pass leaves it alone.
+		return a.MinReplicas, nil
 	case d.Annotations[resources.AnnotationReplicas] != "" || d.Spec.Replicas == nil:
 		return 0, nil
 	}
