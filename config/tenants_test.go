@@ -20,7 +20,14 @@ import (
 // elsewhere are the fields that may name another namespace, since something there decides.
 var elsewhere = []string{
 	".spec.gateway.httpRoute.parentRefs[].namespace", // the Gateway's listeners say whose routes attach
+	// Pods there are looked at by the scheduler alone, as any pod may ask it.
+	affinity + "podAffinity.preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm.namespaces",
+	affinity + "podAffinity.requiredDuringSchedulingIgnoredDuringExecution[].namespaces",
+	affinity + "podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm.namespaces",
+	affinity + "podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[].namespaces",
 }
+
+const affinity = ".spec.gateway.podTemplate.affinity."
 
 // An MCPServer names objects of its own namespace: there is no field for another.
 func TestAttackObjectsOfAnotherNamespace(t *testing.T) {
