@@ -95,7 +95,7 @@ e2e: ## Test on a real cluster, as make demo makes one; the first run on a machi
 	go test -tags e2e -count=1 -p 1 -timeout 40m ./hack/e2e $$(command -v kind >/dev/null || echo ./hack/cluster)
 
 .PHONY: bench
-bench: ## Measure what the gateway costs, as an authorization server and beside other proxies; it takes most of an hour.
+bench: ## Measure what the gateway and the controller cost, beside other proxies and with 1,000 MCPServers; it takes more than an hour.
 	go run ./hack/bench
 
 .PHONY: lint

@@ -1,6 +1,7 @@
 // Command bench measures what the gateway costs, in a process of its own, on each
 // store: as an authorization server, with a client and an identity provider that are
-// not measured, and as a proxy, beside others. It prints tables in Markdown, of times
+// not measured, and as a proxy, beside others; and what the controller does for many
+// MCPServers. It prints tables in Markdown, of times
 // of this machine: what can be compared are those of one run.
 package main
 
