@@ -67,8 +67,11 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 		return err
 	}
 	m := s.rendered.config
-	if m == nil || s.seen.Waits {
+	if m == nil {
 		return errStop
+	}
+	if s.seen.Waits {
+		return nil // All but the configuration and the Deployment is as ever.
 	}
 	s.config = m.Name
 	c := child{kindConfigMap, m.Name}
@@ -147,6 +150,9 @@ func backendPorts(s *scope) (ports map[v1alpha1.ServicePort]resources.Port, ok b
 }
 
 func (r *Reconciler) applyDeployment(ctx context.Context, s *scope) error {
+	if s.seen.Waits {
+		return errStop
+	}
 	if err := r.render(s); err != nil {
 		return err
 	}

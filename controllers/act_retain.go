@@ -141,6 +141,7 @@ func (r *Reconciler) claim(ctx context.Context, s *scope, c child, o client.Obje
 	if err := r.Client.Patch(ctx, claimed, client.RawPatch(types.MergePatchType, patch), fieldOwner); err != nil {
 		return fmt.Errorf("writing the metadata of %s %s: %w", c.kind, c.name, withoutContent(err))
 	}
+	s.wrote(c, o, claimed)
 	o.SetLabels(claimed.GetLabels())
 	o.SetOwnerReferences(claimed.GetOwnerReferences())
 	o.SetResourceVersion(claimed.GetResourceVersion())

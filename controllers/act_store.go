@@ -26,7 +26,7 @@ func (r *Reconciler) ensureKeys(ctx context.Context, s *scope) error {
 		return err
 	}
 	if !resources.IsOf(s.server, there) {
-		return fmt.Errorf("the Secret %s was restored in this moment", keys.Name)
+		return fmt.Errorf("the Secret %s was retained: %w", keys.Name, errUnseen)
 	}
 	s.children[child{kindSecret, keys.Name}] = there
 	if there == client.Object(keys) { // Made just now, so there is no need to read them.

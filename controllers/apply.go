@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
@@ -50,13 +51,17 @@ func apply[T any](ctx context.Context, r *Reconciler, s *scope, c child, configu
 		return false, fmt.Errorf("encoding %s %s: %w", c.kind, c.name, err)
 	}
 	id, wanted := memoID(client.ObjectKeyFromObject(s.server), c), resources.Digest(data)
+	note, err := noteOf(c, data)
+	if err != nil {
+		return false, err
+	}
 	o := s.own(c)
 	options := []client.ApplyOption{fieldOwner}
 	if o != nil {
 		likeness, known := r.applied.at(id, wanted)
 		done := known && likeness == likenessOf(o)
 		if !known {
-			if done, err = r.isApplied(ctx, o, wanted, data); err != nil {
+			if done, err = r.isApplied(ctx, o, note, data); err != nil {
 				return false, fmt.Errorf("reading %s %s: %w", c.kind, c.name, err)
 			}
 		}
@@ -70,7 +75,7 @@ func apply[T any](ctx context.Context, r *Reconciler, s *scope, c child, configu
 		absent.WithResourceVersion(versionOfNone)
 	}
 	if noted, ok := any(configuration).(interface{ WithAnnotations(map[string]string) T }); ok {
-		noted.WithAnnotations(map[string]string{resources.AnnotationApplied: wanted})
+		noted.WithAnnotations(map[string]string{resources.AnnotationApplied: note})
 	}
 	if err := r.Client.Apply(ctx, configuration, options...); err != nil {
 		err = fmt.Errorf("applying %s %s: %w", c.kind, c.name, err)
@@ -97,6 +102,22 @@ const versionOfNone = "1"
 // errUnseen is why a pass is done again that looks at the API server for what the cache
 // does not have: something is there that it has not.
 var errUnseen = errors.New("there is an object that the cache does not have")
+
+// noteOf is what the annotation says of what was applied. Of a Deployment it does not say
+// what the labels say that are on it alone: another annotation is another generation.
+func noteOf(c child, data []byte) (string, error) {
+	if c.kind != kindDeployment {
+		return resources.Digest(data), nil
+	}
+	var d appsv1ac.DeploymentApplyConfiguration
+	if err := json.Unmarshal(data, &d); err != nil {
+		return "", fmt.Errorf("decoding %s %s: %w", c.kind, c.name, err)
+	}
+	delete(d.Labels, resources.LabelInputs)
+	delete(d.Labels, resources.LabelUpgrading)
+	data, err := json.Marshal(&d)
+	return resources.Digest(data), err
+}
 
 // isApplied says whether an object is as a controller before this one has left it: its
 // annotation says that the same was applied, so nothing is to be removed, and all of it

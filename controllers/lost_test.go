@@ -39,7 +39,8 @@ func TestWhatIsLostWhileNobodyLooks(t *testing.T) {
 		o.SetUID("")
 		w.create(o)
 	}
-	w.becomesReady()
+	w.becomes(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	w.deployment()
 }
 
 // The report and the policy can be made again. Until gateways have reported again, which
