@@ -54,9 +54,7 @@ func TestTheReportAndThePolicyAreLost(t *testing.T) {
 	r.rest(w)
 	uid := func(name string) types.UID {
 		m := &corev1.ConfigMap{}
-		if err := admin.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: name}, m); client.IgnoreNotFound(err) != nil {
-			t.Fatal(err)
-		}
+		must(t, client.IgnoreNotFound(admin.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: name}, m)))
 		return m.UID
 	}
 	for _, name := range []string{"weather-gateway-policy", "weather-gateway-report"} {
