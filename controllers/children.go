@@ -43,7 +43,7 @@ var groups = map[string]schema.GroupVersion{
 	kindDeployment:       appsv1.SchemeGroupVersion,
 	kindDisruptionBudget: policyv1.SchemeGroupVersion,
 	kindNetworkPolicy:    networkingv1.SchemeGroupVersion,
-	kindHTTPRoute:        gatewayv1.SchemeGroupVersion,
+	kindHTTPRoute:        schema.GroupVersion(gatewayv1.GroupVersion),
 	kindIngress:          networkingv1.SchemeGroupVersion,
 	kindPodMonitor:       {Group: "monitoring.coreos.com", Version: "v1"},
 	kindRole:             rbacv1.SchemeGroupVersion,

@@ -24,7 +24,7 @@ func httpRoutes(t *testing.T) *apiextensionsv1.CustomResourceDefinition {
 	t.Helper()
 	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api").Output()
 	must(t, err)
-	data, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"))
+	data, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "config", "crd", "standard", "gateway.networking.k8s.io_httproutes.yaml"))
 	must(t, err)
 	crd := &apiextensionsv1.CustomResourceDefinition{}
 	must(t, yaml.Unmarshal(data, crd))
