@@ -60,7 +60,7 @@ func apply[T any](ctx context.Context, r *Reconciler, s *scope, c child, configu
 	if o != nil {
 		likeness, known := r.applied.at(id, wanted)
 		done := known && likeness == likenessOf(o)
-		if !known {
+		if !known || !done && o.GetGeneration() == 0 { // Its status may be all that has changed.
 			if done, err = r.isApplied(ctx, o, note, data); err != nil {
 				return false, fmt.Errorf("reading %s %s: %w", c.kind, c.name, err)
 			}
@@ -119,7 +119,7 @@ func noteOf(c child, data []byte) (string, error) {
 	return resources.Digest(data), err
 }
 
-// isApplied says whether an object is as a controller before this one has left it: its
+// isApplied says whether an object is as it was left by whoever applied it last: its
 // annotation says that the same was applied, so nothing is to be removed, and all of it
 // is still there. Where it errs there is an apply, which then is no change.
 func (r *Reconciler) isApplied(ctx context.Context, o client.Object, wanted string, data []byte) (bool, error) {
@@ -147,7 +147,7 @@ func (r *Reconciler) isApplied(ctx context.Context, o client.Object, wanted stri
 
 // whole are the fields of what is applied that are somebody's as a whole: an apply
 // removes what somebody else has added to them.
-var whole = []string{"rules", "subjects", "roleRef", "selector", "nodeSelector", "tolerations"}
+var whole = []string{"rules", "subjects", "roleRef", "selector", "matchLabels", "nodeSelector", "tolerations"}
 
 // holds says whether something in JSON has all that is asked for: lists item by item.
 func holds(there, asked any) bool {

@@ -83,6 +83,10 @@ func newObject(kind string) client.Object {
 		return &rbacv1.RoleBinding{}
 	case kindDisruptionBudget:
 		return &policyv1.PodDisruptionBudget{}
+	case kindAutoscaler:
+		return &autoscalingv2.HorizontalPodAutoscaler{}
+	case kindNetworkPolicy:
+		return &networkingv1.NetworkPolicy{}
 	}
 	return metadataOf(kind)
 }
