@@ -16,6 +16,7 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,message="metadata.name must be at most 40 lower case letters, digits and hyphens, begin with a letter and not end in a hyphen: the gateway's Service and other objects are named after it."
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name != 'any'`,message="metadata.name must not be any, which stands for every MCPServer in the label mcp.vestibule.dev/allowed-for of a Secret."
 type MCPServer struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional

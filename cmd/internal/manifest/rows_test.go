@@ -29,6 +29,7 @@ var metadataRows = []row{
 	{"a name of 40 characters", edits{"metadata.name": long(40)}, ""},
 	{"a name of 41 characters", edits{"metadata.name": long(41)}, "metadata.name must be at most 40 lower case letters"},
 	{"a name with a dot", edits{"metadata.name": "weather.example"}, "metadata.name must be at most 40 lower case letters"},
+	{"the name that stands for all", edits{"metadata.name": "any"}, "metadata.name must not be any"},
 	{"a name that begins with a digit", edits{"metadata.name": "9lives"}, "metadata.name must be at most 40 lower case letters"},
 	{"a name that Kubernetes refuses", edits{"metadata.name": "Weather"}, "a lowercase RFC 1123 subdomain must consist of"},
 	{"a label that Kubernetes refuses", edits{"metadata.labels": object{"a b": "c"}}, "metadata.labels: Invalid value"},
