@@ -105,7 +105,7 @@ func readFrozen(t *testing.T, dir string) {
 		configure(c)
 		c.PublicURL, c.Upstreams[0].OIDC.IssuerURL = f.PublicURL, f.Issuer
 	}
-	ahead := f.At.Add(20 * time.Second).Sub(time.Now())
+	ahead := time.Until(f.At.Add(20 * time.Second))
 	setup.Options = func(o *gateway.Options) { o.Now = func() time.Time { return time.Now().Add(ahead) } }
 	gw := gatewaytest.New(t, setup)
 	gw.Backend.Respond(startsSessions)
