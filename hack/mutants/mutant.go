@@ -26,13 +26,13 @@ type mutant struct {
 	pkg, run string
 }
 
-// mutants are all there are, a list for each part of the gateway in a file of its own. A rule that is
+// mutants are all there are, a list for each part in a file of its own. A rule that is
 // guarded twice is not in them: no single edit switches it off.
 func mutants() []mutant {
 	return slices.Concat(
 		oauthMutants, registerMutants, clientMutants, documentMutants, authorizeMutants, consentMutants, upstreamMutants,
 		codeMutants, refreshMutants, accessMutants, storeMutants, storesMutants, routeMutants, backendMutants,
-		unattendedMutants, operationMutants, openRouteMutants, telemetryMutants, identityMutants,
+		unattendedMutants, operationMutants, openRouteMutants, telemetryMutants, identityMutants, operatorMutants,
 	)
 }
 

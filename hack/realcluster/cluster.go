@@ -168,8 +168,8 @@ func (c *Cluster) Apply(ctx context.Context, manifests string) error {
 // absolute paths, so it lies in the repository while it is needed.
 const overlay = `resources: [../config/default]
 images:
-- {name: controller, newName: %s, newTag: %s}
-- {name: gateway, newName: %s, newTag: %s}
+- {name: controller, newName: %q, newTag: %q}
+- {name: gateway, newName: %q, newTag: %q}
 `
 
 // Deploy loads the images of controller and gateway, installs Vestibule as

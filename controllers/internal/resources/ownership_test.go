@@ -47,6 +47,7 @@ func TestWhoseAnObjectIs(t *testing.T) {
 		{"one retained for one that is gone", "weather-gateway-grants-7", []func(*corev1.Secret){retained("another")}, false, true, "weather", true},
 		{"one retained for nobody", "weather-gateway-grants-7", []func(*corev1.Secret){retained("")}, false, false, "", false},
 		{"retained keys", "weather-gateway-keys", []func(*corev1.Secret){retained("another"), label(component, "keys")}, false, true, "weather", false},
+		{"what merely says to be keys", "weather-oidc", []func(*corev1.Secret){retained("uid"), label(component, "keys")}, false, false, "", false},
 		{"what is retained and is neither", "weather-gateway-report", []func(*corev1.Secret){retained("uid"), label(component, "report")}, false, false, "", false},
 		{"a retained one of another name", "weather-gateway-x", []func(*corev1.Secret){retained("uid")}, false, false, "", false},
 		{"a retained one of another server", "news-gateway-grants-7", []func(*corev1.Secret){retained("uid"), label(instance, "news")}, false, false, "news", true},
