@@ -70,6 +70,7 @@ func TestRoutesWithRulesAndServersOfTheirOwn(t *testing.T) {
 	image, err := cluster.Load(t.Context(), "weather")
 	must(t, err)
 	must(t, cluster.Apply(t.Context(), fmt.Sprintf(introduced, two.Namespace, image, two.PublicURL())))
+	kubectl(t, "rollout", "status", "-n", two.Namespace, "deployment/introduced", "--timeout=180s") // The cluster may be about to recover.
 	set := func(patch, routes string) {
 		t.Helper()
 		kubectl(t, "patch", "mcpserver", "weather", "-n", two.Namespace, "--type=merge", "-p", patch)
