@@ -21,7 +21,7 @@ const maxBody = 8 << 20
 
 // smallBody is up to what size a body is read before the backend is asked. Then it
 // leaves in one write with its head, where net/http makes two of a body that is still
-// to come: that is an eighth of what a call costs. Almost all calls are smaller.
+// to come. Almost all calls are smaller.
 const smallBody = 4 << 10
 
 // forward passes the request on.
