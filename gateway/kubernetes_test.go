@@ -16,9 +16,8 @@ import (
 	"vestibule.dev/vestibule/hack/testenv"
 )
 
-// inKubernetes starts an API server, and makes what the controller makes for a
-// gateway: its shards, and a service account that may touch nothing else.
-func inKubernetes(t *testing.T) backing {
+// apiServer starts one that ends with the test, and returns who may do everything there.
+func apiServer(t *testing.T) (*testenv.Env, client.Client) {
 	t.Helper()
 	env, err := testenv.Start(testenv.Options{})
 	if err != nil {
@@ -33,6 +32,14 @@ func inKubernetes(t *testing.T) backing {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return env, c
+}
+
+// inKubernetes starts an API server, and makes what the controller makes for a
+// gateway: its shards, and a service account that may touch nothing else.
+func inKubernetes(t *testing.T) backing {
+	t.Helper()
+	env, c := apiServer(t)
 	k := &config.KubernetesStore{
 		Kind: "Secret", Namespace: "default", Name: "weather-gateway",
 		ClientShards: 16, GrantShards: 256, Replicas: 2,

@@ -13,26 +13,13 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/apiserver"
 	"vestibule.dev/vestibule/gateway/internal/gatewaytest"
 	"vestibule.dev/vestibule/gateway/internal/store/kubernetes"
-	"vestibule.dev/vestibule/hack/testenv"
 )
 
 // Objects of a store that were created anew elsewhere, out of a backup, are as good as
 // they were, for a gateway with the same keys that is told to what the records are sealed.
 // A client that has registered before goes on.
 func TestARestoredStoreGoesOn(t *testing.T) {
-	env, err := testenv.Start(testenv.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := env.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	admin, err := client.New(env.Config, client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	env, admin := apiServer(t)
 	create := func(o client.Object) {
 		t.Helper()
 		if err := admin.Create(t.Context(), o); err != nil {
@@ -81,6 +68,7 @@ func TestARestoredStoreGoesOn(t *testing.T) {
 				tokens = known.Redeem(t, known.Login(t))
 			})
 			for _, name := range names {
+				var err error
 				var data map[string][]byte
 				switch o := shard(metav1.ObjectMeta{Namespace: before, Name: name}, nil).(type) {
 				case *corev1.Secret:
