@@ -77,9 +77,7 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 
 // afterKeys says what has changed, and when to look again.
 func (r *Reconciler) afterKeys(s *scope, changes resources.KeyChanges) {
-	if s.again.IsZero() || !changes.Next.IsZero() && changes.Next.Before(s.again) {
-		s.again = changes.Next
-	}
+	s.lookAgain(changes.Next)
 	switch {
 	case changes.Dropped > 0:
 		r.Events.Eventf(s.server, nil, corev1.EventTypeWarning, eventKeysDropped, "Rotate",

@@ -10,7 +10,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/discovery"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -213,7 +212,7 @@ func (r *Reconciler) observeOptionalChild(ctx context.Context, s *scope, kind, f
 	switch {
 	case client.IgnoreNotFound(err) != nil:
 		return fmt.Errorf("reading %s %s: %w", kind, c.name, err)
-	case err == nil && (field != "" || metav1.IsControlledBy(o, s.server)):
+	case err == nil && (field != "" || resources.IsOf(s.server, o)):
 		s.children[c] = o
 		switch o := s.own(c).(type) {
 		case *gatewayv1.HTTPRoute:
@@ -245,10 +244,7 @@ func (r *Reconciler) applyOptionalChild(ctx context.Context, s *scope, c child) 
 		return err
 	}
 	if field == "" {
-		if o := s.own(c); o != nil {
-			return r.remove(ctx, c, o)
-		}
-		return nil
+		return r.removeOwn(ctx, s, c)
 	}
 	switch c.kind {
 	case kindHTTPRoute:
@@ -271,7 +267,5 @@ func (r *Reconciler) applyOptionalChild(ctx context.Context, s *scope, c child) 
 // miss notes that the spec asks for what the cluster does not have, and looks again.
 func (r *Reconciler) miss(s *scope, kind, field string) {
 	s.seen.Missing = append(s.seen.Missing, conditions.Missing{Field: field, Kind: kind, API: groups[kind].String()})
-	if again := r.Now().Add(r.apis.every); s.again.IsZero() || again.Before(s.again) {
-		s.again = again
-	}
+	s.lookAgain(r.Now().Add(r.apis.every))
 }

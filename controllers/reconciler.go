@@ -240,6 +240,14 @@ type scope struct {
 	again time.Time
 }
 
+// lookAgain asks for another pass at a time, or sooner if that was asked for; zero asks
+// for none.
+func (s *scope) lookAgain(at time.Time) {
+	if !at.IsZero() && (s.again.IsZero() || at.Before(s.again)) {
+		s.again = at
+	}
+}
+
 func newScope(server *v1alpha1.MCPServer) *scope {
 	// What was in the way may be so still, and then nothing is written.
 	inTheWay := meta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionAccepted)

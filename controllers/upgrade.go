@@ -63,9 +63,7 @@ func (r *Reconciler) awaitTurn(ctx context.Context, s *scope) error {
 		return nil
 	}
 	s.seen.Waits = true
-	if at := r.Now().Add(retryTurn); s.again.IsZero() || at.Before(s.again) {
-		s.again = at
-	}
+	s.lookAgain(r.Now().Add(retryTurn))
 	return nil
 }
 
