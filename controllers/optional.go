@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -135,10 +136,11 @@ func (f *follower) watch(kind string, gone func()) (client.Reader, error) {
 	o.ByObject = nil
 	o.DefaultLabelSelector = labels.SelectorFromSet(resources.ManagedLabels())
 	o.Scheme, o.Mapper, o.HTTPClient = f.mgr.GetScheme(), f.mgr.GetRESTMapper(), f.mgr.GetHTTPClient()
+	var lost atomic.Bool
 	o.DefaultWatchErrorHandler = func(ctx context.Context, r *toolscache.Reflector, err error) {
 		if apierrors.IsNotFound(err) {
+			lost.Store(true)
 			stop()
-			go gone() // It may wait for the one who watches, who may wait for this.
 			return
 		}
 		toolscache.DefaultWatchErrorHandler(ctx, r, err)
@@ -150,7 +152,11 @@ func (f *follower) watch(kind string, gone func()) (client.Reader, error) {
 	}
 	err = f.mgr.Add(manager.RunnableFunc(func(running context.Context) error {
 		defer context.AfterFunc(running, stop)()
-		return objects.Start(ctx)
+		err := objects.Start(ctx)
+		if lost.Load() {
+			gone()
+		}
+		return err
 	}))
 	src := source.Kind(objects, newObject(kind), handler.EnqueueRequestsFromMapFunc(ofOwner))
 	if err == nil {

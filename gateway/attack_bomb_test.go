@@ -16,8 +16,8 @@ import (
 // Who sends a body byte by byte, and is not known, does not keep a connection for
 // as long as they like, wherever they send it.
 func TestAttackSlowBody(t *testing.T) {
-	defer gateway.AnswerWithin(200 * time.Millisecond)()
-	gw := gatewaytest.New(t, gatewaytest.Setup{})
+	t.Parallel()
+	gw := gatewaytest.New(t, gatewaytest.Setup{Intervals: gateway.Intervals{Answer: 200 * time.Millisecond}})
 	for path, status := range map[string]string{
 		"/token": "400", "/mcp": "401", "/.well-known/oauth-authorization-server": "405", "/nothing": "404", "/a//b": "404",
 	} {
@@ -46,8 +46,8 @@ func TestAttackSlowBody(t *testing.T) {
 
 // The same in HTTP/2, where a connection has many requests: each ends by itself.
 func TestAttackSlowBodyInHTTP2(t *testing.T) {
-	defer gateway.AnswerWithin(200 * time.Millisecond)()
-	gw := gatewaytest.New(t, gatewaytest.Setup{HTTP2: true})
+	t.Parallel()
+	gw := gatewaytest.New(t, gatewaytest.Setup{HTTP2: true, Intervals: gateway.Intervals{Answer: 200 * time.Millisecond}})
 	for path, status := range map[string]int{"/token": 400, "/mcp": 401, "/nothing": 404} {
 		body, w := io.Pipe()
 		r := gw.Request(t, "POST", path, body, map[string]string{"Content-Type": "application/x-www-form-urlencoded"})

@@ -13,9 +13,6 @@ import (
 	"vestibule.dev/vestibule/gateway/config"
 )
 
-// certificateEvery is how often the files with the certificate are looked at.
-var certificateEvery = 5 * time.Second
-
 // certificate follows the files with what the gateway serves with.
 type certificate struct {
 	files config.TLS
@@ -31,8 +28,8 @@ type certificate struct {
 }
 
 // newCertificate reads the files a first time, when they must be good.
-func newCertificate(files config.TLS, log *slog.Logger) (*certificate, error) {
-	c := &certificate{files: files, log: log, every: certificateEvery}
+func newCertificate(files config.TLS, every time.Duration, log *slog.Logger) (*certificate, error) {
+	c := &certificate{files: files, log: log, every: every}
 	if err := c.load(); err != nil {
 		return nil, err
 	}
@@ -60,6 +57,7 @@ func (c *certificate) read() error {
 	if bytes.Equal(cert, c.cert) && bytes.Equal(key, c.key) {
 		return nil
 	}
+	//rule:bad-certificate
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return fmt.Errorf("certificate %s with key %s: %w", c.files.CertFile, c.files.KeyFile, err)

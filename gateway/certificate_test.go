@@ -55,10 +55,11 @@ type secured struct {
 
 func serveTLS(t *testing.T) *secured {
 	t.Helper()
-	t.Cleanup(gateway.LookForCertificatesEvery(5 * time.Millisecond))
 	s := &secured{files: newMounted(t)}
 	s.write(t, 1)
-	s.running = serve(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.TLS = &s.files.TLS }}, gateway.Timing{Finish: soon})
+	s.running = serve(t, gatewaytest.Setup{
+		Configure: func(c *config.Config) { c.TLS = &s.files.TLS }, Intervals: gateway.Intervals{Certificate: 5 * time.Millisecond},
+	}, gateway.Timing{Finish: soon})
 	s.waitReady(t, http.StatusOK)
 	return s
 }
@@ -141,6 +142,7 @@ func (s *secured) ask(t *testing.T, conn *tls.Conn) {
 }
 
 func TestACertificateIsRenewedWhileItServes(t *testing.T) {
+	t.Parallel()
 	s := serveTLS(t)
 	old, serial := s.connect(t, "http/1.1")
 	if serial != 1 {
@@ -181,6 +183,7 @@ func TestACertificateIsRenewedWhileItServes(t *testing.T) {
 }
 
 func TestWithTLSTheVersionIsNegotiated(t *testing.T) {
+	t.Parallel()
 	s := serveTLS(t)
 	for _, versions := range [][]string{{"h2", "http/1.1"}, {"http/1.1"}} {
 		protocols := &http.Protocols{}
@@ -212,6 +215,7 @@ func TestWithTLSTheVersionIsNegotiated(t *testing.T) {
 
 // A gateway does not start without a certificate that it was told to serve with.
 func TestWithoutItsCertificateNoGatewayStarts(t *testing.T) {
+	t.Parallel()
 	files := newMounted(t)
 	s := gatewaytest.Describe(t, "http://127.0.0.1:1", gatewaytest.Setup{Configure: func(c *config.Config) { c.TLS = &files.TLS }})
 	start := func() error {

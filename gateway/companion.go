@@ -67,19 +67,23 @@ func (p *parts) newCompanion(o Options) (*companion, error) {
 
 // run works until ctx is done.
 func (c *companion) run(ctx context.Context) {
-	go c.objects.FollowPolicy(ctx, func(document []byte) {
-		err := c.apply(document)
-		if err != nil {
-			c.parts.log.ErrorContext(ctx, "the newest policy is not used", "error", err)
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.badPolicy = err
+	var started sync.WaitGroup
+	started.Go(func() {
+		c.objects.FollowPolicy(ctx, func(document []byte) {
+			err := c.apply(document)
+			if err != nil {
+				c.parts.log.ErrorContext(ctx, "the newest policy is not used", "error", err)
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.badPolicy = err
+		})
 	})
 	for set, endpoints := range c.endpoints {
-		go endpoints.Follow(ctx, set.Replace)
+		started.Go(func() { endpoints.Follow(ctx, set.Replace) })
 	}
 	c.reporter.Run(ctx)
+	started.Wait()
 }
 
 // apply puts a policy in force. One that is bad changes nothing: the last good

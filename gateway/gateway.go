@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -57,6 +58,32 @@ type Options struct {
 	DialOptions []grpc.DialOption
 	// Now tells the time; unset, time.Now.
 	Now func() time.Time
+	// Intervals are shorter in tests.
+	Intervals Intervals
+}
+
+// Intervals are how long things last, or how often they are done. A zero field is
+// that of DefaultIntervals.
+type Intervals struct {
+	// Answer bounds a request to the authorization server, its body included. A store
+	// that does not answer is a 503 then, and not a wait. It also bounds the wait for
+	// the body of a request whose operation has a rule.
+	Answer time.Duration
+	// Keys is how often the file with the keys is read, and Certificate the same for
+	// those with the certificate. The kubelet takes up to a minute and a half to bring a
+	// change there.
+	Keys, Certificate time.Duration
+}
+
+// DefaultIntervals are those of a pod.
+var DefaultIntervals = Intervals{Answer: 20 * time.Second, Keys: 5 * time.Second, Certificate: 5 * time.Second}
+
+func (i Intervals) withDefaults() Intervals {
+	return Intervals{
+		Answer:      cmp.Or(i.Answer, DefaultIntervals.Answer),
+		Keys:        cmp.Or(i.Keys, DefaultIntervals.Keys),
+		Certificate: cmp.Or(i.Certificate, DefaultIntervals.Certificate),
+	}
 }
 
 // Gateway is one replica. Run it to serve.
@@ -77,7 +104,8 @@ type Gateway struct {
 	companion *companion
 
 	// drain is begun when streams are to end.
-	drain *drain
+	drain    *drain
+	requests requests
 }
 
 // New returns a gateway. It opens the store's file, if it has one, and calls
@@ -89,6 +117,7 @@ func New(cfg *config.Config, set *config.KeySet, o Options) (*Gateway, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Intervals = o.Intervals.withDefaults()
 	p, err := newParts(cfg, set, o)
 	if err != nil {
 		return nil, err
@@ -123,7 +152,7 @@ func (g *Gateway) Watch(ctx context.Context) error {
 // ready, whatever happens to the store: what it knows it can still decide.
 func (g *Gateway) Synced() <-chan struct{} { return g.store.Synced() }
 
-// Close lets the store's file go.
+// Close ends what the store still does, and lets its file go. Serve must have returned.
 func (g *Gateway) Close() error {
 	if c, ok := g.store.(io.Closer); ok {
 		return c.Close()
@@ -136,6 +165,7 @@ type parts struct {
 	cfg       *config.Config
 	url       *url.URL
 	now       func() time.Time
+	intervals Intervals
 	log       *slog.Logger
 	ring      *keys.Ring
 	keys      *keyFile
@@ -158,15 +188,16 @@ type parts struct {
 }
 
 func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error) {
-	p := &parts{cfg: cfg, tracing: newTracing(cfg, o), now: o.Now, log: o.Log, rules: newInForce(),
+	p := &parts{cfg: cfg, tracing: newTracing(cfg, o), now: o.Now, intervals: o.Intervals, log: o.Log, rules: newInForce(),
 		callers: map[*config.Identity]*caller.Service{},
 	}
+	//rule:metrics-always
 	if cfg.Metrics {
 		p.metrics = telemetry.NewMetrics()
 	}
 	var err error
 	if cfg.TLS != nil {
-		if p.certificate, err = newCertificate(*cfg.TLS, o.Log); err != nil {
+		if p.certificate, err = newCertificate(*cfg.TLS, o.Intervals.Certificate, o.Log); err != nil {
 			return nil, err
 		}
 	}
@@ -228,12 +259,13 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		MayHave:   p.mayHave,
 		Upstreams: p.upstreams,
 		Vouches:   p.vouches,
+		//rule:public-url-for-any-resource
 		PublicURL: p.anyResource(),
 		Scopes:    func() oauth.Scopes { return p.rules.get().grantable },
 		Now:       o.Now, Log: o.Log,
 	})
 	p.keys = &keyFile{
-		path: cfg.KeysFile, ring: p.ring, tables: []keyed{p.clients, p.grants}, log: o.Log, every: keysEvery, set: set,
+		path: cfg.KeysFile, ring: p.ring, tables: []keyed{p.clients, p.grants}, log: o.Log, every: o.Intervals.Keys, set: set,
 	}
 	return p, nil
 }

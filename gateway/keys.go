@@ -12,10 +12,6 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/keys"
 )
 
-// keysEvery is how often the file with the keys is looked at. The kubelet takes
-// longer to bring a change there, up to a minute and a half.
-var keysEvery = 5 * time.Second
-
 // keyFile follows the file with the keys.
 type keyFile struct {
 	path string

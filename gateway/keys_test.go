@@ -23,8 +23,8 @@ type keyWorld struct {
 }
 
 func newKeyWorld(t *testing.T, changes ...func(*config.Config)) *keyWorld {
-	t.Cleanup(gateway.LookForKeysEvery(10 * time.Millisecond))
 	setup := raceSetup()
+	setup.Intervals.Keys = 10 * time.Millisecond
 	changes = append(changes, setup.Configure)
 	setup.Configure = func(c *config.Config) {
 		for _, change := range changes {
@@ -112,6 +112,7 @@ func (w *keyWorld) register(replica int, addr string) (*gatewaytest.Client, gate
 // A rotation that one replica hears of long before the other costs nobody anything
 // but, as long as the other is late, a 503 here and there.
 func TestKeysAreRotatedUnderLoad(t *testing.T) {
+	t.Parallel()
 	w := newKeyWorld(t)
 	l := startLoad(w)
 	l.begin("before")
@@ -151,6 +152,7 @@ func TestKeysAreRotatedUnderLoad(t *testing.T) {
 // What lives is sealed anew now and then, so that nothing is left under a key that
 // is removed when its time is over.
 func TestAKeyWhoseTimeIsOverIsMissedByNobody(t *testing.T) {
+	t.Parallel()
 	w := newKeyWorld(t)
 	client, _ := w.register(0, "192.0.2.1")
 	first := client.Redeem(t, client.Login(t))
@@ -188,6 +190,7 @@ func TestAKeyWhoseTimeIsOverIsMissedByNobody(t *testing.T) {
 // After a compromise, all that is under the old keys has ended, for whoever has
 // them; everybody can begin anew at once.
 func TestWhatIsUnderADroppedKeyHasEnded(t *testing.T) {
+	t.Parallel()
 	w := newKeyWorld(t)
 	client, _ := w.register(0, "192.0.2.1")
 	old := client.Redeem(t, client.Login(t))
@@ -248,6 +251,7 @@ func TestWhatIsUnderADroppedKeyHasEnded(t *testing.T) {
 // A browser that is sent from one replica to the other in the middle of a login finds
 // that it may try again, and has lost nothing.
 func TestALoginThatMeetsALateReplica(t *testing.T) {
+	t.Parallel()
 	w := newKeyWorld(t)
 	client, _ := w.register(0, "192.0.2.1") // known to both
 	notBefore := w.Clock.Now()
@@ -280,6 +284,7 @@ func TestALoginThatMeetsALateReplica(t *testing.T) {
 // A session id that another replica has sealed with a key that is not known here yet
 // does not end the session.
 func TestASessionThatMeetsALateReplica(t *testing.T) {
+	t.Parallel()
 	w := newKeyWorld(t)
 	w.Backend.Respond(func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Mcp-Session-Id", "inner") })
 	client, _ := w.register(0, "192.0.2.1")
@@ -306,6 +311,7 @@ func TestASessionThatMeetsALateReplica(t *testing.T) {
 
 // Keys that cannot be used change nothing, and are complained of once.
 func TestBadKeysAreNotUsed(t *testing.T) {
+	t.Parallel()
 	w := newKeyWorld(t)
 	client, _ := w.register(0, "192.0.2.1")
 	tokens := client.Redeem(t, client.Login(t))
@@ -334,11 +340,9 @@ func TestBadKeysAreNotUsed(t *testing.T) {
 }
 
 func TestBadKeysAreReported(t *testing.T) {
+	t.Parallel()
 	s := gatewaytest.Describe(t, "http://127.0.0.1:1", gatewaytest.Setup{})
-	check, err := gateway.StoreCheck(t.Context(), s.Config, s.Keys, gateway.Options{Log: s.Log()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check := gateway.StoreCheck(t, s.Config, s.Keys, gateway.Options{Log: s.Log()})
 	wants := func(when, wantReason, says string) {
 		t.Helper()
 		reason, message := check(t.Context())

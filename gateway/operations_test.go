@@ -62,6 +62,7 @@ func toolCall(name string) string {
 }
 
 func TestWhatAnOperationNeeds(t *testing.T) { // R6, R7, C12
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: ruled})
 	client := gw.Register(t, nil)
 	tokens := map[string]string{}
@@ -129,6 +130,7 @@ func TestWhatAnOperationNeeds(t *testing.T) { // R6, R7, C12
 }
 
 func TestScopesOnDemand(t *testing.T) { // R3, R4, C6, C12
+	t.Parallel()
 	for _, row := range []struct {
 		name, suggested, published string
 		configure                  func(*config.Config)
@@ -170,6 +172,7 @@ func TestScopesOnDemand(t *testing.T) { // R3, R4, C6, C12
 }
 
 func TestToolsThatNoScopeNames(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		twoRoutes(c)
 		ruled(c)
@@ -202,6 +205,7 @@ func TestToolsThatNoScopeNames(t *testing.T) {
 }
 
 func TestWhatWasJudgedArrivesAsItWas(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: ruled})
 	client := gw.Register(t, nil)
 	token := granted(t, client, "base read").Access
@@ -256,6 +260,7 @@ func slow(t *testing.T, begin string) (body io.Reader, end func(rest string)) {
 }
 
 func TestBodiesWithoutRulesAreNotRead(t *testing.T) {
+	t.Parallel()
 	arrived := make(chan string, 1)
 	gw := gatewaytest.New(t, gatewaytest.Setup{
 		Configure: func(c *config.Config) {
@@ -285,6 +290,7 @@ func TestBodiesWithoutRulesAreNotRead(t *testing.T) {
 }
 
 func TestBodiesUnderRulesAreBounded(t *testing.T) { // T43
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: ruled})
 	client := gw.Register(t, nil)
 	token := granted(t, client, "base read").Access
@@ -317,8 +323,8 @@ func TestBodiesUnderRulesAreBounded(t *testing.T) { // T43
 }
 
 func TestASlowBodyUnderRulesIsNotWaitedFor(t *testing.T) {
-	defer gateway.AnswerWithin(3 * time.Second)()
-	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: ruled})
+	t.Parallel()
+	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: ruled, Intervals: gateway.Intervals{Answer: 3 * time.Second}})
 	client := gw.Register(t, nil)
 	token := granted(t, client, "base read").Access
 	body, _ := slow(t, toolCall("get_a")[:20])
@@ -333,6 +339,7 @@ func TestASlowBodyUnderRulesIsNotWaitedFor(t *testing.T) {
 // The SDK's own client and server notice nothing of rules that let them through, by
 // either transport.
 func TestTheGoSDKUnderRules(t *testing.T) {
+	t.Parallel()
 	server := mcp.NewServer(&mcp.Implementation{Name: "server", Version: "1"}, nil)
 	for _, name := range []string{"get_a", "del_a"} {
 		mcp.AddTool(server, &mcp.Tool{Name: name}, func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {

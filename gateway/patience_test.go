@@ -30,6 +30,7 @@ func (s silent) CompareAndSwap(ctx context.Context, kind store.Kind, id store.ID
 }
 
 func TestAStoreThatSaysNothingIsAnErrorAndNotAWait(t *testing.T) {
+	t.Parallel()
 	m, err := memory.Open(memory.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -38,10 +39,10 @@ func TestAStoreThatSaysNothingIsAnErrorAndNotAWait(t *testing.T) {
 	gw := gatewaytest.New(t, gatewaytest.Setup{
 		Configure: func(c *config.Config) { c.Store.Memory = nil },
 		Options:   func(o *gateway.Options) { o.Store = s },
+		Intervals: gateway.Intervals{Answer: 2 * time.Second}, // more than a request with a store takes
 	})
 	client := gw.Register(t, nil)
 	tokens := client.Redeem(t, client.Login(t))
-	defer gateway.AnswerWithin(200 * time.Millisecond)()
 	close(s.since)
 	a := client.Token(t, gatewaytest.RefreshParams(tokens.Refresh))
 	a.Fails(t, http.StatusServiceUnavailable, "temporarily_unavailable")

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"vestibule.dev/vestibule/gateway"
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/gatewaytest"
 )
@@ -33,6 +32,7 @@ func saw(t *testing.T, gw *gatewaytest.Server, n int) gatewaytest.Request {
 }
 
 func TestAPublicRoute(t *testing.T) {
+	t.Parallel()
 	gw, client, token := loggedIn(t, gatewaytest.Setup{Configure: withPages})
 	for n, row := range []struct{ method, path, want string }{
 		{"GET", "/docs", "/pages/"},
@@ -75,6 +75,7 @@ func TestAPublicRoute(t *testing.T) {
 // On a route that is not MCP's, a 401 is the backend's to say, where nobody could take
 // it for the gateway's.
 func TestThe401OfAPage(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: withPages})
 	gw.Backend.Respond(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", "Basic")
@@ -89,6 +90,7 @@ func TestThe401OfAPage(t *testing.T) {
 }
 
 func TestSessionsOfNobody(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: withPages})
 	gw.Backend.Respond(startsSessions)
 	session := call(t, gw, "POST", "/open", "", nil).Header.Get(sessionID)
@@ -110,6 +112,7 @@ func TestSessionsOfNobody(t *testing.T) {
 
 // Nobody has a scope where there are no tokens, so what scopes name is shut.
 func TestToolsOnAPublicRoute(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		withPages(c)
 		c.Scopes = []config.Scope{{Name: "write", Tools: []string{"set_*"}}}
@@ -130,11 +133,11 @@ func TestToolsOnAPublicRoute(t *testing.T) {
 
 // A stranger's body must arrive in time; the answer may take longer.
 func TestTimeOnAPublicRoute(t *testing.T) {
+	t.Parallel()
 	const patience = time.Second
-	defer gateway.AnswerWithin(patience)()
 	inEachVersion(t, func(t *testing.T, setup gatewaytest.Setup) {
 		backend := newStreams()
-		setup.Backend, setup.Configure = backend, withPages
+		setup.Backend, setup.Configure, setup.Intervals.Answer = backend, withPages, patience
 		gw := gatewaytest.New(t, setup)
 		for _, method := range []string{"GET", "POST"} {
 			r := gw.Request(t, method, "/docs/stream", strings.NewReader("{}"), map[string]string{"Accept": "text/event-stream"})

@@ -1,3 +1,5 @@
+//go:build integration
+
 package gateway_test
 
 import (
@@ -28,6 +30,16 @@ import (
 // with the environment variable set. It listens at file descriptor 3, takes
 // commands by line on standard input, and answers each with a line.
 const replicaEnv = "VESTIBULE_TEST_REPLICA"
+
+func init() {
+	asReplica = func() (was bool, err error) {
+		arg := os.Getenv(replicaEnv)
+		if arg == "" {
+			return false, nil
+		}
+		return true, runReplica(arg)
+	}
+}
 
 // replicaConfig is what the environment variable holds.
 type replicaConfig struct{ Config, Kubeconfig string }

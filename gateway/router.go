@@ -49,16 +49,13 @@ func (p *parts) callbackURL(upstream string) string {
 	return p.cfg.PublicURL + authorize.PathCallback + upstream
 }
 
-// answerWithin bounds how long a request to the authorization server may take, its
-// body included. A store that does not answer is a 503 then, and not a wait.
-var answerWithin = 20 * time.Second
-
-func within(next http.HandlerFunc) http.HandlerFunc {
+// within bounds how long a request may take, and its body may be waited for.
+func within(bound time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+		ctx, cancel := context.WithTimeout(r.Context(), bound)
 		defer cancel()
 		// Not every writer has deadlines; the server's own has.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerWithin))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bound))
 		next(w, r.WithContext(ctx))
 	}
 }
@@ -70,7 +67,7 @@ func (p *parts) router(d *drain) http.Handler {
 	a := p.authorize()
 	mark := p.sources.Mark // whoever names a client may have this server fetch something
 	endpoint := func(name, pattern string, h http.HandlerFunc) {
-		mux.Handle(pattern, p.tracing.Handler(pattern, p.metrics.Endpoint(pattern, name, within(h))))
+		mux.Handle(pattern, p.tracing.Handler(pattern, p.metrics.Endpoint(pattern, name, within(p.intervals.Answer, h))))
 	}
 	endpoint("authorize", prefix+authorize.PathAuthorize, mark(only(http.MethodGet, a.Authorize)))
 	endpoint("consent", prefix+authorize.PathConsent, mark(only(http.MethodPost, a.Consent)))
@@ -83,7 +80,7 @@ func (p *parts) router(d *drain) http.Handler {
 	for path, document := range p.metadata().Documents() {
 		endpoint("metadata", path, document.ServeHTTP)
 	}
-	nowhere := p.tracing.Handler("/", p.metrics.Endpoint("/", "other", within(notFound)))
+	nowhere := p.tracing.Handler("/", p.metrics.Endpoint("/", "other", within(p.intervals.Answer, notFound)))
 	rest := func(string) http.Handler { return nowhere }
 	for _, r := range p.cfg.Routes {
 		h := p.proxy(d, r)
@@ -102,6 +99,7 @@ func (p *parts) router(d *drain) http.Handler {
 		mux.Handle(prefix, rest(prefix))
 		mux.Handle("/", nowhere)
 	}
+	//rule:metrics-on-the-public-port
 	mux.Handle(prefix+"/", rest(prefix+"/"))
 	return plainPaths(p.rules.guard(mux), nowhere)
 }
@@ -110,6 +108,7 @@ func (p *parts) router(d *drain) http.Handler {
 // route has, nor the gateway itself, which keeps all below its own paths, too.
 func (p *parts) atRoot(serves func(path string) bool, route, others http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		//rule:own-path-shadowed
 		if !serves(r.URL.Path) || config.IsOwnPath(strings.TrimPrefix(r.URL.Path, p.url.Path)) {
 			others.ServeHTTP(w, r)
 			return
@@ -123,6 +122,7 @@ func (p *parts) atRoot(serves func(path string) bool, route, others http.Handler
 // answers preflights.
 func only(method string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		//rule:pages-to-scripts
 		if r.Method != method {
 			e := oauth.InvalidRequest("the method must be %s", method)
 			e.Status = http.StatusMethodNotAllowed
@@ -154,6 +154,7 @@ func writeNotFound(w http.ResponseWriter, _ *http.Request) {
 func plainPaths(next, nowhere http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := r.URL.Path
+		//rule:path-read-twice
 		if clean := path.Clean(p); p != clean && (p != clean+"/" || clean == "/") {
 			nowhere.ServeHTTP(w, r)
 			return
@@ -278,7 +279,7 @@ func (p *parts) proxy(d *drain, r config.Route) *proxy.Handler {
 		Caller:    p.caller(p.cfg.BackendOf(&r).Identity),
 		Sessions:  seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},
 		KeepAlive: time.Duration(p.cfg.KeepAliveSeconds) * time.Second,
-		Patience:  answerWithin, Draining: d.begun, Stagger: d.stagger, Audit: p.audit, Log: p.log,
+		Patience:  p.intervals.Answer, Draining: d.begun, Stagger: d.stagger, Audit: p.audit, Log: p.log,
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -32,28 +33,35 @@ var DefaultTiming = Timing{Announce: 5 * time.Second, Stagger: 8 * time.Second, 
 // Serve serves the public listener, with TLS if the configuration has a certificate,
 // and on the other probes (/healthz, /readyz) and
 // the metrics (/metrics), if they are on, until ctx is done; then it drains, and
-// returns when all has ended. admin may be nil. It closes both listeners.
+// returns when all has ended: no goroutine of the gateway runs any more, so that the
+// caller may Close it. admin may be nil. It closes both listeners.
 func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing Timing) error {
 	// The store outlives ctx: requests that finish during the drain still write.
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	var started sync.WaitGroup
+	defer started.Wait()
 	defer stopWatching()
 	g.tracing.Start(watching)
 	failed := make(chan error, 3)
-	go func() { failed <- g.Watch(watching) }()
-	go g.keys.run(watching)
+	started.Go(func() { failed <- g.Watch(watching) })
+	started.Go(func() { g.keys.run(watching) })
 	var security *tls.Config
 	if g.certificate != nil {
-		go g.certificate.run(watching)
+		started.Go(func() { g.certificate.run(watching) })
 		security = g.certificate.settings()
 	}
 	if g.companion != nil {
-		go g.companion.run(watching)
+		started.Go(func() { g.companion.run(watching) })
 	}
 
 	stopping := &atomic.Bool{}
-	servers := []*http.Server{g.serve(public, security, lastAnswers(stopping, g.handler), failed)}
+	front := g.newServer(security, lastAnswers(stopping, g.requests.count(g.handler)))
+	started.Go(func() { failed <- serve(front, public) })
+	servers := []*http.Server{front}
 	if admin != nil {
-		servers = append(servers, g.serve(admin, nil, g.probes(stopping), failed))
+		probes := g.newServer(nil, g.probes(stopping))
+		servers = append(servers, probes)
+		started.Go(func() { failed <- serve(probes, admin) })
 	}
 	var err error
 	select {
@@ -72,6 +80,9 @@ func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing 
 			_ = s.Close() // nothing is left to be told
 		}
 	}
+	if !g.requests.end(lastRequests) {
+		g.log.Error("requests go on though their connections are closed")
+	}
 	last, done := context.WithTimeout(context.WithoutCancel(ctx), lastTraces)
 	defer done()
 	g.tracing.Close(last)
@@ -87,6 +98,7 @@ func (g *Gateway) Serve(ctx context.Context, public, admin net.Listener, timing 
 func lastAnswers(stopping *atomic.Bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if stopping.Load() {
+			//rule:clients-kept-to-the-end
 			w.Header().Set("Connection", "close") // over HTTP/2 it is a GOAWAY
 		}
 		next.ServeHTTP(w, r)
@@ -95,8 +107,8 @@ func lastAnswers(stopping *atomic.Bool, next http.Handler) http.Handler {
 
 func pause(d time.Duration) { <-time.After(d) }
 
-// serve serves with TLS if security is not nil.
-func (g *Gateway) serve(l net.Listener, security *tls.Config, h http.Handler, failed chan<- error) *http.Server {
+// newServer returns a server, with TLS if security is not nil.
+func (g *Gateway) newServer(security *tls.Config, h http.Handler) *http.Server {
 	s := &http.Server{
 		TLSConfig: security,
 		Handler:   h,
@@ -124,22 +136,26 @@ func (g *Gateway) serve(l net.Listener, security *tls.Config, h http.Handler, fa
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetHTTP2(security != nil)
 	s.Protocols.SetUnencryptedHTTP2(security == nil)
+	return s
+}
+
+// serve serves until the server is shut down, or returns why it cannot.
+func serve(s *http.Server, l net.Listener) error {
 	run := s.Serve
-	if security != nil {
+	if s.TLSConfig != nil {
 		run = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
 	}
-	go func() {
-		if err := run(l); !errors.Is(err, http.ErrServerClosed) {
-			failed <- err
-		}
-	}()
-	return s
+	if err := run(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
 
 // probes answers the kubelet. Ready is who has read the store once, and is not
 // about to stop; a store, upstream or backend that is away later makes no
 // replica better than the others, so it takes none out.
 func (g *Gateway) probes(stopping *atomic.Bool) http.Handler {
+	//rule:profiles-for-who-knows
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func serve(t *testing.T, setup gatewaytest.Setup, timing gateway.Timing) *runnin
 	public, admin := gatewaytest.Listen(t), gatewaytest.Listen(t)
 	s := gatewaytest.Describe(t, "http://"+public.Addr().String(), setup)
 	s.Addrs = []string{public.Addr().String()}
-	o := gateway.Options{Log: s.Log(), Now: s.Clock.Now}
+	o := gateway.Options{Log: s.Log(), Now: s.Clock.Now, Intervals: setup.Intervals}
 	if setup.Options != nil {
 		setup.Options(&o)
 	}
@@ -43,8 +44,12 @@ func serve(t *testing.T, setup gatewaytest.Setup, timing gateway.Timing) *runnin
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{Server: s, gateway: g, admin: "http://" + admin.Addr().String(), stop: stop, ended: make(chan error, 1)}
-	go func() { r.ended <- errors.Join(g.Serve(ctx, public, admin, timing), g.Close()) }()
-	t.Cleanup(stop)
+	var serving sync.WaitGroup
+	serving.Go(func() { r.ended <- errors.Join(g.Serve(ctx, public, admin, timing), g.Close()) })
+	t.Cleanup(func() {
+		stop()
+		serving.Wait()
+	})
 	return r
 }
 
@@ -104,8 +109,9 @@ func (s slowStore) Run(ctx context.Context, observe store.Observer) error {
 }
 
 func TestReadiness(t *testing.T) {
+	t.Parallel()
 	slow := slowStore{gatewaytest.NewJournal(t), make(chan struct{})}
-	gw := serve(t, gatewaytest.Setup{Options: func(o *gateway.Options) { o.Store = slow }}, gateway.Timing{Announce: soon})
+	gw := serve(t, gatewaytest.Setup{Options: func(o *gateway.Options) { o.Store = slow }}, gateway.Timing{Announce: 3 * time.Second})
 	gw.waitReady(t, http.StatusServiceUnavailable)
 	if got := gw.probe(t, "/healthz"); got != http.StatusOK {
 		t.Errorf("/healthz is %d before the store is read", got)
@@ -140,6 +146,7 @@ func TestReadiness(t *testing.T) {
 }
 
 func TestTheDrain(t *testing.T) {
+	t.Parallel()
 	inEachVersion(t, theDrain)
 }
 
@@ -202,6 +209,7 @@ func theDrain(t *testing.T, setup gatewaytest.Setup) {
 }
 
 func TestStreamsEndOneByOne(t *testing.T) {
+	t.Parallel()
 	const all = 500 * time.Millisecond
 	backend := newStreams()
 	gw := serve(t, gatewaytest.Setup{Backend: backend}, gateway.Timing{Stagger: all, Finish: soon})
@@ -231,6 +239,7 @@ func TestStreamsEndOneByOne(t *testing.T) {
 }
 
 func TestTheDrainDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
 	inEachVersion(t, theDrainDoesNotWaitForEver)
 }
 

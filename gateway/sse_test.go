@@ -56,6 +56,7 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestTheOlderTransport(t *testing.T) { // T30, T31
+	t.Parallel()
 	set := pods.New()
 	var endpoints []pods.Endpoint
 	for _, name := range []string{"a", "b", "c"} {
@@ -141,6 +142,7 @@ func announces(t *testing.T, beginning func() string) (*pods.Set, func() []*http
 			<-r.Context().Done()
 		}
 	}))
+	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
 	set := pods.New()
 	set.Replace([]pods.Endpoint{{UID: "one", Addr: server.Listener.Addr().String(), Ready: true}})
@@ -152,6 +154,7 @@ func announces(t *testing.T, beginning func() string) (*pods.Set, func() []*http
 }
 
 func TestAttackStolenMessageURL(t *testing.T) { // T32
+	t.Parallel()
 	set, seen := announces(t, func() string { return ": hello\n\nevent: endpoint\ndata: /messages/?session_id=42&x=%2F\n\n" })
 	gw := gatewaytest.New(t, legacy(set))
 	token := atSSE(t, gw, "alice")
@@ -192,6 +195,7 @@ func TestAttackStolenMessageURL(t *testing.T) { // T32
 }
 
 func TestStreamsThatLeadElsewhere(t *testing.T) {
+	t.Parallel()
 	var now atomic.Value
 	set, _ := announces(t, func() string { return now.Load().(string) })
 	gw := gatewaytest.New(t, legacy(set))

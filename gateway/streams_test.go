@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"vestibule.dev/vestibule/gateway"
 	"vestibule.dev/vestibule/gateway/internal/gatewaytest"
 )
 
@@ -92,6 +91,7 @@ func arrives(t *testing.T, backend *streams, body io.Reader, event string) {
 }
 
 func TestEventsArriveOneByOne(t *testing.T) { // T8, T23, T7
+	t.Parallel()
 	inEachVersion(t, eventsArriveOneByOne)
 }
 
@@ -121,12 +121,13 @@ func eventsArriveOneByOne(t *testing.T, setup gatewaytest.Setup) {
 }
 
 func TestAQuietStreamIsNotCutOff(t *testing.T) { // T33
+	t.Parallel()
 	inEachVersion(t, aQuietStreamIsNotCutOff)
 }
 
 func aQuietStreamIsNotCutOff(t *testing.T, setup gatewaytest.Setup) {
 	const patience = time.Second
-	defer gateway.AnswerWithin(patience)()
+	setup.Intervals.Answer = patience
 	backend := newStreams()
 	setup.Backend = backend
 	gw, _, token := loggedIn(t, setup)
@@ -146,12 +147,13 @@ func aQuietStreamIsNotCutOff(t *testing.T, setup gatewaytest.Setup) {
 
 // Only a stranger's body must arrive within a time.
 func TestASlowBodyArrives(t *testing.T) { // T43
+	t.Parallel()
 	inEachVersion(t, aSlowBodyArrives)
 }
 
 func aSlowBodyArrives(t *testing.T, setup gatewaytest.Setup) {
 	const patience = time.Second
-	defer gateway.AnswerWithin(patience)()
+	setup.Intervals.Answer = patience
 	gw, _, token := loggedIn(t, setup)
 	body, w := io.Pipe()
 	go func() {

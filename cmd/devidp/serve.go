@@ -60,10 +60,14 @@ func serve(ctx context.Context, l net.Listener, o *options, stdout io.Writer) er
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if err := s.Shutdown(stopping); err != nil {
-		return s.Close()
+	err = s.Shutdown(stopping)
+	if err != nil {
+		err = s.Close()
 	}
-	return nil
+	if e := <-ended; err == nil && !errors.Is(e, http.ErrServerClosed) {
+		err = e
+	}
+	return err
 }
 
 // newHandler makes the provider, and prints what it made up.

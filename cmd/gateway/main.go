@@ -51,16 +51,21 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
 	if *profiles != "" {
-		if _, err := serveProfiles(ctx, *profiles); err != nil {
+		serving, end := context.WithCancel(ctx)
+		_, wait, err := serveProfiles(serving, *profiles)
+		if err != nil {
+			end()
 			return err
 		}
+		defer wait()
+		defer end()
 	}
-	return serve(ctx, *path, *listen, *admin, gateway.Options{
+	return serve(ctx, *path, *listen, *admin, gateway.DefaultTiming, gateway.Options{
 		Kubeconfig: *kubeconfig, ConfigName: *configName, PodUID: *podUID, Log: log,
 	})
 }
 
-func serve(ctx context.Context, path, listen, admin string, o gateway.Options) error {
+func serve(ctx context.Context, path, listen, admin string, timing gateway.Timing, o gateway.Options) error {
 	cfg, err := config.Load(path)
 	if err != nil {
 		return err
@@ -83,5 +88,5 @@ func serve(ctx context.Context, path, listen, admin string, o gateway.Options) e
 		return fmt.Errorf("listening: %w", err)
 	}
 	o.Log.Info("serving", "version", version.Version, "public_url", cfg.PublicURL, "listen", public.Addr().String(), "admin", probes.Addr().String())
-	return errors.Join(g.Serve(ctx, public, probes, gateway.DefaultTiming), g.Close())
+	return errors.Join(g.Serve(ctx, public, probes, timing), g.Close())
 }

@@ -102,7 +102,7 @@ func TestItServesUntilItIsTold(t *testing.T) {
 	ended := make(chan error, 1)
 	path := write(t, func(*config.Config) {})
 	go func() {
-		ended <- serve(ctx, path, "127.0.0.1:0", address, gateway.Options{Log: slog.New(slog.DiscardHandler)})
+		ended <- serve(ctx, path, "127.0.0.1:0", address, gateway.Timing{Finish: 5 * time.Second}, gateway.Options{Log: slog.New(slog.DiscardHandler)})
 	}()
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		resp, err := http.Get("http://" + address + "/readyz")
@@ -132,12 +132,12 @@ func TestItServesUntilItIsTold(t *testing.T) {
 
 func TestProfiles(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	l, err := serveProfiles(ctx, "127.0.0.1:0")
+	addr, wait, err := serveProfiles(ctx, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"/debug/pprof/": "goroutine", "/debug/pprof/heap?debug=1": "heap profile", "/debug/pprof/cmdline": "test"} {
-		resp, err := http.Get("http://" + l.Addr().String() + path)
+		resp, err := http.Get("http://" + addr.String() + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,14 +148,9 @@ func TestProfiles(t *testing.T) {
 		}
 	}
 	stop()
-	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			break
-		}
+	wait()
+	if c, err := net.Dial("tcp", addr.String()); err == nil {
 		_ = c.Close()
-		if time.Since(begun) > 10*time.Second {
-			t.Fatal("profiles are served after the end")
-		}
+		t.Error("profiles are served after the end")
 	}
 }

@@ -6,24 +6,27 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 	"time"
 
 	"vestibule.dev/vestibule/gateway/config"
 )
 
 // serveProfiles serves the profiles of the Go runtime at a loopback address until ctx
-// is done. They tell what is in the memory, so nobody from outside may have them.
+// is done; then wait returns. They tell what is in the memory, so nobody from outside may
+// have them.
 //
 // The package that makes them puts them into http.DefaultServeMux as well, which is
 // served nowhere.
-func serveProfiles(ctx context.Context, address string) (net.Listener, error) {
+func serveProfiles(ctx context.Context, address string) (addr net.Addr, wait func(), err error) {
+	//rule:profiles-for-all
 	if err := config.CheckLoopback("-pprof-addr", address, "127.0.0.1:6060"); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listening: %w", err)
+		return nil, nil, fmt.Errorf("listening: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -33,6 +36,7 @@ func serveProfiles(ctx context.Context, address string) (net.Listener, error) {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { _ = s.Close() }) // a profile that is not done is not wanted any more
-	go func() { _ = s.Serve(l) }()                   // its end is ours
-	return l, nil
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = s.Serve(l) }) // its end is ours
+	return l.Addr(), serving.Wait, nil
 }

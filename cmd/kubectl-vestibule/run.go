@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"vestibule.dev/vestibule/cmd/internal/devidp"
@@ -138,6 +139,7 @@ func serve(ctx context.Context, public net.Listener, p *plan, d *state, idp *dev
 type listeners struct {
 	opened  []net.Listener
 	servers []*http.Server
+	serving sync.WaitGroup
 }
 
 // open listens at an address of the loopback interface; setting says what to
@@ -158,9 +160,10 @@ func (ls *listeners) open(ctx context.Context, addr, setting string) (net.Listen
 func (ls *listeners) serve(l net.Listener, h http.Handler) {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	ls.servers = append(ls.servers, s)
-	go func() { _ = s.Serve(l) }() // it ends with close
+	ls.serving.Go(func() { _ = s.Serve(l) }) // it ends with close
 }
 
+// close ends all, and waits for it.
 func (ls *listeners) close() {
 	for _, s := range ls.servers {
 		_ = s.Close()
@@ -168,4 +171,5 @@ func (ls *listeners) close() {
 	for _, l := range ls.opened {
 		_ = l.Close()
 	}
+	ls.serving.Wait()
 }

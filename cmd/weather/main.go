@@ -73,8 +73,12 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	// when the requests under way have had their time.
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if err := s.Shutdown(stopping); err != nil {
-		return s.Close()
+	err := s.Shutdown(stopping)
+	if err != nil {
+		err = s.Close()
 	}
-	return nil
+	if e := <-ended; err == nil && !errors.Is(e, http.ErrServerClosed) {
+		err = e
+	}
+	return err
 }

@@ -60,6 +60,8 @@ type Setup struct {
 	Reconfigure func(*config.Config)
 	// Options change how each gateway is made.
 	Options func(*gateway.Options)
+	// Intervals are the gateways'.
+	Intervals gateway.Intervals
 	// Backend serves MCP; unset, the Recorder does.
 	Backend http.Handler
 	// HTTP2 has everybody speak HTTP/2, clients to the gateways and these to the backend.
@@ -99,7 +101,7 @@ func New(t testing.TB, setup Setup) *Server {
 		s.Store = share(t, s.Config.Store.Memory.File, s.Clock.Now)
 	}
 	s.options = func() gateway.Options {
-		o := gateway.Options{Log: s.Log(), Now: s.Clock.Now, Store: s.Store}
+		o := gateway.Options{Log: s.Log(), Now: s.Clock.Now, Store: s.Store, Intervals: setup.Intervals}
 		if setup.Options != nil {
 			setup.Options(&o)
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"vestibule.dev/vestibule/gateway/config"
@@ -65,10 +66,12 @@ type outcome struct {
 // Run works until ctx is done.
 func (r *Reporter) Run(ctx context.Context) {
 	outcomes := make(chan outcome)
+	var started sync.WaitGroup
+	defer started.Wait()
 	current := r.Initial
 	for i, c := range r.Checks {
 		c.Put(&current, config.Check{Status: statusUnknown})
-		go r.watch(ctx, i, c, outcomes)
+		started.Go(func() { r.watch(ctx, i, c, outcomes) })
 	}
 	// The timer fires when there is something to tell.
 	tell := time.NewTimer(0)

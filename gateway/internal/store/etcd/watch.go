@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -76,7 +77,12 @@ func (s *Store) follow(ctx context.Context) error {
 	watcher := clientv3.NewWatcher(s.client)
 	defer func() { _ = watcher.Close() }() // it says what its context says
 	said := watcher.Watch(ctx, from, append(options, clientv3.WithRev(revision+1))...)
-	go func() { cancel(s.beat(ctx, epoch, watcher)) }()
+	var beating sync.WaitGroup
+	beating.Go(func() { cancel(s.beat(ctx, epoch, watcher)) })
+	defer func() {
+		cancel(nil)
+		beating.Wait()
+	}()
 	for heard := began; ; {
 		select {
 		case <-ctx.Done():

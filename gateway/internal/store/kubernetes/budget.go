@@ -33,9 +33,9 @@ func newBudget(replicas int, share float64) *budget {
 	return &budget{rate.NewLimiter(rate.Limit(perSecond), int(burstBytes/float64(replicas)*share))}
 }
 
-// spend waits until a shard of this size may be written.
-func (b *budget) spend(size int) {
+// spend waits until a shard of this size may be written, or ctx is done.
+func (b *budget) spend(ctx context.Context, size int) {
 	cost := (size + objectBytes) * 135 / 100
 	// It fails only for a context that ends or a cost beyond the burst.
-	_ = b.limiter.WaitN(context.Background(), min(cost, b.limiter.Burst()))
+	_ = b.limiter.WaitN(ctx, min(cost, b.limiter.Burst()))
 }

@@ -24,7 +24,7 @@ func TestTheBudgetBoundsHistory(t *testing.T) {
 				b := newBudget(tc.replicas, 1)
 				all.Go(func() {
 					for over := false; !over; {
-						b.spend(tc.size)
+						b.spend(t.Context(), tc.size)
 						if !time.Now().Before(end) {
 							return
 						}
@@ -50,7 +50,7 @@ func TestTheBudgetAllowsStorms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, began := newBudget(2, 1), time.Now()
 		for range 500 {
-			b.spend(32 << 10)
+			b.spend(t.Context(), 32<<10)
 		}
 		if took := time.Since(began); took > 0 {
 			t.Errorf("500 patches took %v", took)

@@ -41,7 +41,7 @@ func (s *shard) swap(ctx context.Context, key string, old, new []byte) error {
 	w := &write{ctx: ctx, key: key, old: old, new: new, done: make(chan error, 1)}
 	s.mu.Lock()
 	s.queue = append(s.queue, w)
-	s.work() //nolint:contextcheck // the patch is also that of others
+	s.work()
 	s.mu.Unlock()
 	select {
 	case err := <-w.done:
@@ -54,8 +54,10 @@ func (s *shard) swap(ctx context.Context, key string, old, new []byte) error {
 // work is called with mu held.
 func (s *shard) work() {
 	if !s.committing {
-		s.committing = true
-		go s.commit()
+		s.committing = s.background.run(s.commit)
+	}
+	if !s.committing {
+		s.giveUp()
 	}
 }
 
@@ -63,33 +65,41 @@ func (s *shard) work() {
 // write. While one is under way, the writes that come wait for the next:
 // parallel patches of one object would only repeat each other's work inside the
 // API server.
-func (s *shard) commit() {
-	for tries := 0; s.wanted(); {
-		s.budget.spend(s.bytes())
+func (s *shard) commit(ctx context.Context) {
+	for tries := 0; s.wanted(ctx); {
+		s.budget.spend(ctx, s.bytes())
 		batch := s.take()
 		if len(batch) == 0 {
 			continue
 		}
-		if s.send(batch) {
+		if s.send(ctx, batch) {
 			tries = 0
 			continue
 		}
 		if tries++; tries == 3 {
 			s.log.Warn("store writes do not get through", "shard", s.name)
 		}
-		wait.For(context.Background(), wait.Backoff(tries))
+		wait.For(ctx, wait.Backoff(tries))
 	}
 }
 
 // wanted says whether to send another patch. If not, commit must return.
-func (s *shard) wanted() bool {
+func (s *shard) wanted(ctx context.Context) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.committing = s.sweepDue || alive(s.queue)
+	s.committing = ctx.Err() == nil && (s.sweepDue || alive(s.queue))
 	if !s.committing {
-		s.queue = nil
+		s.giveUp()
 	}
 	return s.committing
+}
+
+// giveUp refuses what waits to be written. It is called with mu held.
+func (s *shard) giveUp() {
+	for _, w := range s.queue {
+		w.fail(errClosed) // of whoever has gone nobody hears it
+	}
+	s.queue = nil
 }
 
 // take moves writes from the queue into a batch, at most one per record, and
@@ -128,9 +138,9 @@ func (s *shard) take() []*write {
 
 // send sends a patch and answers the writes that it decided. The others are
 // back in the queue. It returns false if it decided none.
-func (s *shard) send(batch []*write) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	version, err := s.api.patch(ctx, s.name, appendPatch(nil, s.api.field, batch))
+func (s *shard) send(ctx context.Context, batch []*write) bool {
+	within, cancel := context.WithTimeout(ctx, callTimeout)
+	version, err := s.api.patch(within, s.name, appendPatch(nil, s.api.field, batch))
 	cancel()
 	if err == nil {
 		s.settle(batch, version)
@@ -143,7 +153,7 @@ func (s *shard) send(batch []*write) bool {
 	case refused.Code >= 500:
 		doubt(batch, true)
 	case refused.Code == http.StatusTooManyRequests:
-		wait.For(context.Background(), min(refused.RetryAfter, callTimeout/2))
+		wait.For(ctx, min(refused.RetryAfter, callTimeout/2))
 	case refused.Test, refused.Code == http.StatusConflict:
 	default:
 		// Nothing was written, and nothing will be: the shard is gone, perhaps, or
@@ -152,7 +162,7 @@ func (s *shard) send(batch []*write) bool {
 		s.refuse(batch, fmt.Errorf("%w: writing to shard %s: %w", store.ErrUnavailable, s.name, err))
 		return true
 	}
-	return s.reconcile(batch)
+	return s.reconcile(ctx, batch)
 }
 
 // settle answers the writes of a patch that version has.
@@ -187,16 +197,20 @@ func (s *shard) refuse(batch []*write, err error) {
 }
 
 // reconcile reads the shard until it knows what became of the batch, or nobody
-// asks any more. It returns false if no write was decided.
-func (s *shard) reconcile(batch []*write) bool {
+// asks any more, or ctx is done. It returns false if no write was decided.
+func (s *shard) reconcile(ctx context.Context, batch []*write) bool {
 	for tries := 1; ; tries++ {
 		// These came before the read, so it tells about them too.
 		s.mu.Lock()
 		asking := len(s.queue)
 		s.mu.Unlock()
-		o, err := s.read(context.Background())
+		o, err := s.read(ctx)
 		if err == nil {
 			return s.sort(batch, asking, o)
+		}
+		if ctx.Err() != nil {
+			s.refuse(batch, errClosed)
+			return true
 		}
 		if !alive(batch) {
 			s.mu.Lock()
@@ -204,7 +218,7 @@ func (s *shard) reconcile(batch []*write) bool {
 			s.mu.Unlock()
 			return true // The next ones have not been tried.
 		}
-		wait.For(context.Background(), wait.Backoff(tries))
+		wait.For(ctx, wait.Backoff(tries))
 	}
 }
 
@@ -279,6 +293,7 @@ func (s *shard) recognize(o *object) {
 
 func doubt(batch []*write, really bool) {
 	for _, w := range batch {
+		//rule:lost-answer-is-conflict
 		w.doubt = w.doubt || really
 	}
 }

@@ -1,3 +1,5 @@
+//go:build integration
+
 package kubernetes
 
 import (
@@ -112,10 +114,6 @@ func (l *link) wrap(next http.RoundTripper) http.RoundTripper {
 		return next.RoundTrip(req)
 	})
 }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 // gate is the body of a watch.
 type gate struct {

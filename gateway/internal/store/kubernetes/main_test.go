@@ -1,3 +1,5 @@
+//go:build integration
+
 package kubernetes
 
 import (
@@ -141,15 +143,6 @@ func (c cluster) options(l *link) Options {
 func (c cluster) open(t *testing.T, l *link) *Store {
 	t.Helper()
 	return openWith(t, c.options(l))
-}
-
-func openWith(t *testing.T, o Options) *Store {
-	t.Helper()
-	s, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // status is an error as the API server answers it.

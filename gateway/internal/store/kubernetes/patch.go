@@ -15,6 +15,7 @@ func appendPatch(b []byte, field string, writes []*write) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
+		//rule:patch-without-test
 		b = appendOp(b, "test", field, w.key)
 		b = appendValue(b, w.old)
 		b = append(b, ',')

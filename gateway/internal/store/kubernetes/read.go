@@ -24,10 +24,13 @@ func (s *shard) read(ctx context.Context) (*object, error) {
 	}
 	r := s.nextRead
 	if !s.reading {
-		s.reading = true
-		go s.readAll() //nolint:contextcheck,gosec // the read is also that of others
+		s.reading = s.background.run(s.readAll)
 	}
+	closed := !s.reading
 	s.readMu.Unlock()
+	if closed {
+		return nil, errClosed
+	}
 
 	select {
 	case <-r.done:
@@ -39,7 +42,7 @@ func (s *shard) read(ctx context.Context) (*object, error) {
 
 // readAll sends one read after the other, as long as somebody waits for one. No
 // caller's context ends it, since the others wait for the same answer.
-func (s *shard) readAll() {
+func (s *shard) readAll(ctx context.Context) {
 	for {
 		s.readMu.Lock()
 		r := s.nextRead
@@ -49,8 +52,8 @@ func (s *shard) readAll() {
 		if r == nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-		o, err := s.api.get(ctx, s.name)
+		within, cancel := context.WithTimeout(ctx, callTimeout)
+		o, err := s.api.get(within, s.name)
 		cancel()
 		if err != nil {
 			r.err = fmt.Errorf("%w: reading shard %s: %w", store.ErrUnavailable, s.name, err)

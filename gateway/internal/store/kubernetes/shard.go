@@ -32,6 +32,8 @@ type shard struct {
 	silence time.Duration
 	synced  chan struct{} // closed by the first watch to catch up
 
+	background *background
+
 	mu      sync.Mutex
 	observe store.Observer
 	version uint64           // of the last whole object taken in

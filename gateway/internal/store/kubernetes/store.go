@@ -59,6 +59,9 @@ type Store struct {
 	shards  map[store.Kind][]*shard // those there were at the start
 	synced  chan struct{}
 
+	// background has the reads and patches under way, which are nobody's alone.
+	background *background
+
 	mu      sync.Mutex
 	running bool
 	later   map[laterKey]*shard
@@ -93,6 +96,7 @@ func New(o Options) (*Store, error) {
 	s := &Store{
 		opts: o, api: api, budgets: map[store.Kind]*budget{},
 		shards: map[store.Kind][]*shard{}, later: map[laterKey]*shard{}, synced: make(chan struct{}),
+		background: newBackground(),
 	}
 	for kind, share := range shareOf {
 		s.budgets[kind] = newBudget(o.Replicas, share)
@@ -118,6 +122,8 @@ func (s *Store) newShard(kind store.Kind, n int) *shard {
 		silence: watchSilence,
 		records: map[string]entry{},
 		synced:  make(chan struct{}),
+
+		background: s.background,
 	}
 }
 
@@ -216,10 +222,17 @@ func (s *Store) sweep(ctx context.Context) {
 		}
 		for _, shards := range s.shards {
 			for _, sh := range shards {
-				sh.sweep() //nolint:contextcheck // a patch under way is not given up
+				sh.sweep() // a patch under way is not given up
 			}
 		}
 	}
+}
+
+// Close gives up the reads and patches under way, and returns when none is left. Who
+// waits for one is told that the store is not available. Run must have returned.
+func (s *Store) Close() error {
+	s.background.close()
+	return nil
 }
 
 // Synced is closed when every shard was read once.
