@@ -16,22 +16,22 @@ func TestAttackRedirectURI(t *testing.T) {
 	client := gw.Register(t, map[string]any{"redirect_uris": []string{loopback, "http://localhost/callback", web, app}})
 	for name, uri := range map[string]string{
 		"a stranger's": "https://evil.example/", "longer path": loopback + "/", "query added": loopback + "?a=b", "an empty query": loopback + "?",
-		"fragment": loopback + "#a", "an empty fragment": loopback + "#", "encoded fragment": web + "%23", "encoded path": "http://127.0.0.1:41753/c%61llback",
-		"dot segments": "http://127.0.0.1:41753/x/../callback", "encoded dot segments": "http://127.0.0.1:41753/%2e%2e/callback",
-		"a path below": "http://127.0.0.1:41753/callback/../evil", "a backslash": `http://127.0.0.1\@evil.example/callback`,
-		"upper-case scheme": "HTTP://127.0.0.1:41753/callback", "upper-case host": "https://APP.example/cb?t=1", "https for http": "https://127.0.0.1:41753/callback",
-		"http for https": "http://app.example/cb?t=1", "a user name": "http://evil@127.0.0.1:41753/callback", "an empty user name": "https://@app.example/cb?t=1",
-		"the host as user name": "http://127.0.0.1:41753@evil.example/callback", "the web host as user name": "https://app.example@evil.example/cb?t=1",
+		"fragment": loopback + "#a", "an empty fragment": loopback + "#", "encoded fragment": web + "%23", "encoded path": "http://127.0.0.1:9/c%61llback",
+		"dot segments": "http://127.0.0.1:9/x/../callback", "encoded dot segments": "http://127.0.0.1:9/%2e%2e/callback",
+		"a path below": "http://127.0.0.1:9/callback/../evil", "a backslash": `http://127.0.0.1\@evil.example/callback`,
+		"upper-case scheme": "HTTP://127.0.0.1:9/callback", "upper-case host": "https://APP.example/cb?t=1", "https for http": "https://127.0.0.1:9/callback",
+		"http for https": "http://app.example/cb?t=1", "a user name": "http://evil@127.0.0.1:9/callback", "an empty user name": "https://@app.example/cb?t=1",
+		"the host as user name": "http://127.0.0.1:9@evil.example/callback", "the web host as user name": "https://app.example@evil.example/cb?t=1",
 		"javascript": "javascript:alert(1)//" + loopback, "data": "data:text/html,x", "another app": "com.example.app.evil:/cb", "the app's other path": "com.example.app:/cb/../x",
 		"the app with a host": "com.example.app://evil.example/cb", "a blank before": " " + loopback, "two URIs": loopback + " https://evil.example/", "a tab": "https://app.example\t.evil.example/cb?t=1",
 		"a host that begins alike": "http://127.0.0.1.evil.example/callback", "localhost of another": "http://localhost.evil.example/callback", "the web host of another": "https://app.example.evil.example/cb?t=1",
 		"a look-alike": "https://аpp.example/cb?t=1", "its punycode": "https://xn--pp-6kc.example/cb?t=1", "a full-width dot": "https://app．example/cb?t=1", "an encoded host": "https://%61pp.example/cb?t=1",
 		"the root dot": "https://app.example./cb?t=1", "localhost's root dot": "http://localhost./callback", "localhost in capitals": "http://LOCALHOST/callback", "a long s": "http://localhoſt/callback",
-		"the address in IPv6": "http://[::ffff:127.0.0.1]:41753/callback", "hexadecimal": "http://0x7f.1:41753/callback", "octal": "http://0177.0.0.1:41753/callback",
-		"a number": "http://2130706433:41753/callback", "short": "http://127.1:41753/callback", "another loopback address": "http://127.0.0.2:41753/callback", "IPv6": "http://[::1]:41753/callback",
-		"any address": "http://0.0.0.0:41753/callback", "two ports": "http://127.0.0.1:41753:80/callback", "a port that is none": "http://127.0.0.1:41753evil.example/callback",
+		"the address in IPv6": "http://[::ffff:127.0.0.1]:9/callback", "hexadecimal": "http://0x7f.1:9/callback", "octal": "http://0177.0.0.1:9/callback",
+		"a number": "http://2130706433:9/callback", "short": "http://127.1:9/callback", "another loopback address": "http://127.0.0.2:9/callback", "IPv6": "http://[::1]:9/callback",
+		"any address": "http://0.0.0.0:9/callback", "two ports": "http://127.0.0.1:9:80/callback", "a port that is none": "http://127.0.0.1:9evil.example/callback",
 		"another port of https": "https://app.example:8443/cb?t=1", "the default port of https": "https://app.example:443/cb?t=1", "another query": "https://app.example/cb?t=2", "a query longer": web + "&t=2",
-		"a zone": "http://[::1%25lo]/callback", "nothing but a scheme": "https:", "a relative one": "/callback", "without a scheme": "//127.0.0.1:41753/callback", "NUL": loopback + "\x00", "a line break": loopback + "\r\nLocation: https://evil.example/",
+		"a zone": "http://[::1%25lo]/callback", "nothing but a scheme": "https:", "a relative one": "/callback", "without a scheme": "//127.0.0.1:9/callback", "NUL": loopback + "\x00", "a line break": loopback + "\r\nLocation: https://evil.example/",
 	} {
 		t.Run(name, func(t *testing.T) {
 			request := client.AuthorizationRequest()

@@ -60,6 +60,7 @@ func redirectsWith(t *testing.T, a gatewaytest.Answer, request gatewaytest.Autho
 }
 
 func TestBadAuthorizationRequests(t *testing.T) {
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use, Configure: func(c *config.Config) {
 		c.Scopes = []config.Scope{{Name: "read", Description: "Read it"}, {Name: "write"}}
@@ -139,6 +140,7 @@ func TestBadAuthorizationRequests(t *testing.T) {
 }
 
 func TestTheUnknownClientIsToldToRegisterAgain(t *testing.T) { // A51
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	client := gw.Register(t, nil)
 	request := client.AuthorizationRequest()
@@ -151,6 +153,7 @@ func TestTheUnknownClientIsToldToRegisterAgain(t *testing.T) { // A51
 }
 
 func TestBrokenQueries(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	client := gw.Register(t, nil)
 	good := client.AuthorizationRequest().Encode()
@@ -167,6 +170,7 @@ func TestBrokenQueries(t *testing.T) {
 
 // What clients are known to send, and must not fail on.
 func TestToleratedAuthorizationRequests(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		c.Scopes = []config.Scope{{Name: "read"}, {Name: "write"}}
 		c.RequiredScopes = map[string][]string{"mcp": {"read"}}
@@ -186,7 +190,7 @@ func TestToleratedAuthorizationRequests(t *testing.T) {
 		{"A33 the same resource twice", "resource", []string{gw.URL + "/mcp", upper}, "read"},
 		{"A33 the origin", "resource", []string{gw.URL}, "read"},
 		{"A33 the origin with a slash", "resource", []string{gw.URL + "/"}, "read"},
-		{"A31 another port", "redirect_uri", []string{strings.Replace(gatewaytest.RedirectURI, "41753", "1", 1)}, "read"},
+		{"A31 another port", "redirect_uri", []string{strings.Replace(gatewaytest.RedirectURI, ":9", ":1", 1)}, "read"},
 		{"A31 no redirect_uri, of one", "redirect_uri", nil, "read"},
 		{"A31 an empty redirect_uri, of one", "redirect_uri", []string{""}, "read"},
 		{"A34 unknown parameters, twice", "audience", []string{"a", "b"}, "read"},
@@ -232,6 +236,7 @@ func TestToleratedAuthorizationRequests(t *testing.T) {
 }
 
 func TestStateIsEchoedByteForByte(t *testing.T) { // A34
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	client := gw.Register(t, nil)
 	for name, state := range map[string]string{
@@ -265,6 +270,7 @@ func TestStateIsEchoedByteForByte(t *testing.T) { // A34
 }
 
 func TestNoScriptMayUseThePages(t *testing.T) { // A39
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	for path, allowed := range map[string]string{"/authorize": "GET", "/consent": "POST", "/callback/corp": "GET"} {
 		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "OPTIONS"} {

@@ -71,6 +71,7 @@ func newSigner(t *testing.T, gw *gatewaytest.Server, p *gatewaytest.Publisher, p
 }
 
 func TestAClientThatNamesItselfByAURL(t *testing.T) {
+	t.Parallel()
 	gw, p := newPublished(t)
 	c := gw.ClientAt(p.Document(t, "/client.json", nil))
 	tokens := c.Redeem(t, c.Login(t))
@@ -99,6 +100,7 @@ func TestAClientThatNamesItselfByAURL(t *testing.T) {
 }
 
 func TestAClientWithAKey(t *testing.T) {
+	t.Parallel()
 	for name, keys := range map[string]string{"in its document": "", "at another URL": "/jwks.json"} {
 		t.Run(name, func(t *testing.T) {
 			gw, p := newPublished(t)
@@ -125,6 +127,7 @@ func TestAClientWithAKey(t *testing.T) {
 
 // That a client's host is down ends nothing that its users have.
 func TestAHostThatIsDownSignsNobodyOut(t *testing.T) {
+	t.Parallel()
 	gw, p := newPublished(t)
 	public := gw.ClientAt(p.Document(t, "/public.json", nil))
 	inside, outside := newSigner(t, gw, p, "/inside.json", ""), newSigner(t, gw, p, "/outside.json", "/jwks.json")
@@ -164,6 +167,7 @@ func TestAHostThatIsDownSignsNobodyOut(t *testing.T) {
 }
 
 func TestAHostThatIsTurnedOffEndsTokens(t *testing.T) {
+	t.Parallel()
 	for name, off := range map[string]func(*config.ClientIDMetadataDocuments){
 		"policy": func(d *config.ClientIDMetadataDocuments) { d.Enabled = false },
 		"host":   func(d *config.ClientIDMetadataDocuments) { d.AllowedHosts = []string{"claude.ai"} },
@@ -186,6 +190,7 @@ func TestAHostThatIsTurnedOffEndsTokens(t *testing.T) {
 }
 
 func TestADocumentThatChanges(t *testing.T) {
+	t.Parallel()
 	gw, p := newPublished(t)
 	c := gw.ClientAt(p.Document(t, "/client.json", nil))
 	b := c.Browser(t)
@@ -202,6 +207,7 @@ func TestADocumentThatChanges(t *testing.T) {
 }
 
 func TestKeysThatChange(t *testing.T) {
+	t.Parallel()
 	gw, p := newPublished(t)
 	c := newSigner(t, gw, p, "/client.json", "/jwks.json")
 	tokens := c.redeem(t, c.Login(t))
@@ -225,11 +231,12 @@ func TestKeysThatChange(t *testing.T) {
 }
 
 func TestTheConsentPageSaysWhoVouches(t *testing.T) {
+	t.Parallel()
 	gw, p := newPublished(t)
 	host := strings.TrimPrefix(p.URL, "https://")
 	c := gw.ClientAt(p.Document(t, "/client.json", map[string]any{"client_name": "<b>Bank</b>"}))
 	page := c.Browser(t).Get(t, gw.AuthorizeURL(c.AuthorizationRequest()))
-	for _, want := range []string{"published at <strong>" + host + "</strong>", "&lt;b&gt;Bank&lt;/b&gt;", "any program here can take it", "127.0.0.1:41753"} {
+	for _, want := range []string{"published at <strong>" + host + "</strong>", "&lt;b&gt;Bank&lt;/b&gt;", "any program here can take it", "127.0.0.1:9"} {
 		if !strings.Contains(page.Body, want) {
 			t.Errorf("the page lacks %s:\n%s", want, page.Body)
 		}
@@ -241,6 +248,7 @@ func TestTheConsentPageSaysWhoVouches(t *testing.T) {
 
 // Each says what is wrong in words, and none shows what is in the document.
 func TestDocumentsThatAreWrong(t *testing.T) {
+	t.Parallel()
 	gw, p := newPublished(t)
 	const marker = "marker-in-the-document"
 	wrong := map[string]struct {
@@ -277,6 +285,7 @@ func jsonOf(t *testing.T, b []byte) map[string]any {
 
 // Whoever sends browsers here chooses what is fetched, but not how often.
 func TestFloodsOfURLs(t *testing.T) {
+	t.Parallel()
 	gw, p := newPublished(t)
 	c := gw.ClientAt(p.Document(t, "/client.json", nil))
 	c.Redeem(t, c.Login(t))

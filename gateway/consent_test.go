@@ -13,6 +13,7 @@ import (
 )
 
 func TestConsentSaysWhoAsksForWhat(t *testing.T) { // A22, A36
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		c.Scopes = []config.Scope{{Name: "read", Description: "Read the <b>forecast</b>"}, {Name: "plain"}, {Name: "other", Description: "Do more"}}
 	}})
@@ -25,7 +26,7 @@ func TestConsentSaysWhoAsksForWhat(t *testing.T) { // A22, A36
 		{
 			"a loopback client", map[string]any{"client_name": "Inspector"}, gatewaytest.RedirectURI,
 			[]string{
-				"<h1>Inspector asks for access</h1>", "<strong>127.0.0.1:41753</strong>", gatewaytest.RedirectURI, "a program on this computer",
+				"<h1>Inspector asks for access</h1>", "<strong>127.0.0.1:9</strong>", gatewaytest.RedirectURI, "a program on this computer",
 				"Read the &lt;b&gt;forecast&lt;/b&gt;", "<li>plain</li>", "Stay connected while you are away", gw.URL + "/mcp",
 				`action="` + gw.URL + `/consent"`, "Nobody has checked it",
 			},
@@ -88,6 +89,7 @@ func cookies(t *testing.T, a gatewaytest.Answer) []*http.Cookie {
 }
 
 func TestTheUserSaysNo(t *testing.T) { // A40
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
 	client := gw.Register(t, nil)
@@ -104,6 +106,7 @@ func TestTheUserSaysNo(t *testing.T) { // A40
 // Whoever has approved a client, in this browser and as this user, is asked again:
 // before the login nobody knows who sits there.
 func TestConsentIsAskedEveryTime(t *testing.T) { // A36, A37
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
 	client := gw.Register(t, nil)
@@ -134,6 +137,7 @@ func approve(t *testing.T, b *gatewaytest.Browser, request gatewaytest.Authoriza
 }
 
 func TestTheRegistrationLapsesWhileThePageStandsOpen(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.Registration.UnusedTTLSeconds = 300 }})
 	client := gw.Register(t, nil)
 	b := client.Browser(t)
@@ -143,6 +147,7 @@ func TestTheRegistrationLapsesWhileThePageStandsOpen(t *testing.T) {
 }
 
 func TestTwoTabsAtOnce(t *testing.T) { // A38
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Replicas: 2})
 	one, two := gw.Register(t, nil), gw.Register(t, nil)
 	b := one.Browser(t)
@@ -164,6 +169,7 @@ func TestTwoTabsAtOnce(t *testing.T) { // A38
 }
 
 func TestManyPendingLogins(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	client := gw.Register(t, nil)
 	b := client.Browser(t)
@@ -197,6 +203,7 @@ func TestManyPendingLogins(t *testing.T) {
 }
 
 func TestARequestThatNoCookieHolds(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		for i := range 40 {
 			c.Scopes = append(c.Scopes, config.Scope{Name: fmt.Sprintf("a-scope-with-a-name-of-forty-characters%02d", i)})
@@ -214,6 +221,7 @@ func TestARequestThatNoCookieHolds(t *testing.T) {
 }
 
 func TestCookies(t *testing.T) { // A37, A38
+	t.Parallel()
 	for _, row := range []struct {
 		publicURL, prefix string
 		secure            bool

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"net/http"
@@ -30,7 +31,9 @@ type frozen struct {
 	At        time.Time
 	PublicURL string
 	Issuer    string
-	Keys      json.RawMessage
+	// RedirectURI is that of the clients. In v1 it is not written down.
+	RedirectURI string
+	Keys        json.RawMessage
 	// Public has logged in, Confidential has registered.
 	Public, Confidential frozenClient
 	// Tokens were refreshed once, and Before is what they were refreshed with.
@@ -65,6 +68,7 @@ func frozenSetup(file string) gatewaytest.Setup {
 // What a gateway of an earlier version has written, sealed or minted is good at one of
 // today: users stay logged in, sessions go on, and logins under way come to their end.
 func TestFrozenFormats(t *testing.T) {
+	t.Parallel()
 	if *freeze != "" {
 		makeFrozen(t, filepath.Join("testdata", "frozen", *freeze))
 	}
@@ -122,7 +126,10 @@ func readFrozen(t *testing.T, dir string) {
 	}
 	next := client.Refresh(t, f.Tokens.Refresh)
 	call(t, gw, "POST", "/mcp", next.Access, http.Header{sessionID: {f.Session}})
-	client.Redeem(t, f.Code)
+	redirectURI := cmp.Or(f.RedirectURI, "http://127.0.0.1:41753/callback")
+	redemption := gatewaytest.RedeemParams(f.Code)
+	redemption.Set("redirect_uri", redirectURI)
+	client.Tokens(t, client.Token(t, redemption))
 
 	if a := gw.Do(t, gw.HTTP(0), gw.Request(t, "GET", "/register/"+f.Confidential.ID, nil, map[string]string{"Authorization": "Bearer " + f.Confidential.Management})); a.Status != http.StatusOK {
 		t.Errorf("the registration is %d: %s", a.Status, a.Body)
@@ -138,7 +145,7 @@ func readFrozen(t *testing.T, dir string) {
 		} else {
 			a = b.Get(t, f.PublicURL+"/callback/corp?"+step.Form.Encode())
 		}
-		if _, arrived := b.Follow(t, a); arrived.Get("error") != "access_denied" || arrived.Get("state") != step.State {
+		if _, arrived := b.FollowTo(t, a, redirectURI); arrived.Get("error") != "access_denied" || arrived.Get("state") != step.State {
 			t.Errorf("%s ends with %d %v: %s", name, a.Status, arrived, a.Body)
 		}
 	}
@@ -167,7 +174,7 @@ func makeFrozen(t *testing.T, dir string) {
 	t.Run("freeze", func(t *testing.T) {
 		gw := gatewaytest.New(t, frozenSetup(file))
 		gw.Backend.Respond(startsSessions)
-		f.PublicURL, f.Issuer = gw.URL, gw.IdP.URL
+		f.PublicURL, f.Issuer, f.RedirectURI = gw.URL, gw.IdP.URL, gatewaytest.RedirectURI
 		var err error
 		if f.Keys, err = gw.Keys.Marshal(); err != nil {
 			t.Fatal(err)

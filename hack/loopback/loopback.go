@@ -2,17 +2,31 @@
 package loopback
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"syscall"
 	"testing"
 )
 
+// The ports from firstPort to lastPort are ephemeral on no system that tests run on: a
+// listener or connection that takes any port gets none of them, so that a free one
+// stays free until it is asked for.
+const (
+	firstPort = 10_240
+	lastPort  = 32_767
+)
+
+// tries bounds the search for one port.
+const tries = 1000
+
 // FreeAddresses returns as many addresses, host and port, all different, at which
-// nobody listened a moment ago.
+// nothing listens.
 func FreeAddresses(n int) (all []string, err error) {
 	var held []net.Listener // so that no address comes twice
 	for range n {
-		l, listenErr := net.Listen("tcp", "127.0.0.1:0")
+		l, listenErr := listen()
 		if listenErr != nil {
 			err = fmt.Errorf("looking for a free port: %w", listenErr)
 			break
@@ -23,6 +37,17 @@ func FreeAddresses(n int) (all []string, err error) {
 		_ = l.Close() // nothing was sent
 	}
 	return all, err
+}
+
+func listen() (l net.Listener, err error) {
+	for range tries {
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return l, err
 }
 
 // FreeAddress is one of FreeAddresses.

@@ -22,7 +22,7 @@ import (
 
 // RedirectURL is the client's redirect URI. Nobody listens there: the person's
 // browser stops before it.
-const RedirectURL = "http://127.0.0.1:41753/callback"
+const RedirectURL = "http://127.0.0.1:9/callback"
 
 // Client is one connection, or on its way to be.
 type Client struct {

@@ -22,7 +22,7 @@ import (
 
 // redirectURI is where the relying party would listen. Nobody does: the browser
 // stops before it.
-const redirectURI = "http://127.0.0.1:41753/callback"
+const redirectURI = "http://127.0.0.1:9/callback"
 
 // clock is the provider's, for tests to turn forward.
 type clock struct {

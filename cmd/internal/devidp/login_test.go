@@ -206,7 +206,7 @@ func TestPagesCannotBeFramedCachedOrScripted(t *testing.T) {
 	b := w.newBrowser(t)
 	form := b.open(t, w.authURL(t, oauth2.GenerateVerifier(), "login_hint", "alice"))
 	if !strings.Contains(form.body, "Development identity provider") || !strings.Contains(form.body, `value="alice"`) ||
-		!strings.Contains(form.body, "127.0.0.1:41753") {
+		!strings.Contains(form.body, "127.0.0.1:9") {
 		t.Errorf("the page does not say what it is, for whom, and where it leads: %s", form.body)
 	}
 	stranded := b.open(t, w.issuer+loginPath)

@@ -107,8 +107,8 @@ func TestAuthorizeRefusesWithoutRedirecting(t *testing.T) {
 	w := newWorld(t, nil)
 	for name, parameters := range map[string][]string{
 		"another port":           {"redirect_uri", "http://127.0.0.1:41754/callback"},
-		"another host":           {"redirect_uri", "http://localhost:41753/callback"},
-		"https":                  {"redirect_uri", "https://127.0.0.1:41753/callback"},
+		"another host":           {"redirect_uri", "http://localhost:9/callback"},
+		"https":                  {"redirect_uri", "https://127.0.0.1:9/callback"},
 		"another path":           {"redirect_uri", redirectURI + "/"},
 		"a query":                {"redirect_uri", redirectURI + "?x=y"},
 		"a stranger":             {"redirect_uri", "https://evil.example.com/"},

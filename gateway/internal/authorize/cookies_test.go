@@ -63,7 +63,7 @@ func FuzzCookies(f *testing.F) {
 
 // Where the client is answered is what the user reads on the page.
 func FuzzRedirectHost(f *testing.F) {
-	for _, seed := range []string{"https://claude.ai/api/mcp/auth_callback", "http://127.0.0.1:41753/callback", "cursor://anysphere.cursor-mcp/oauth/callback", "com.example.app:/cb", "https://a.example:8443", "http://[::1]:1/"} {
+	for _, seed := range []string{"https://claude.ai/api/mcp/auth_callback", "http://127.0.0.1:9/callback", "cursor://anysphere.cursor-mcp/oauth/callback", "com.example.app:/cb", "https://a.example:8443", "http://[::1]:1/"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {

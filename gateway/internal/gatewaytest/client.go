@@ -20,9 +20,9 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// RedirectURI is where the clients of tests take codes. Nobody listens there:
-// browsers stop before it.
-const RedirectURI = "http://127.0.0.1:41753/callback"
+// RedirectURI is where the clients of tests take codes. Browsers stop before it. No
+// listener gets this port unless it asks for it: it is not ephemeral.
+const RedirectURI = "http://127.0.0.1:9/callback"
 
 // Answer is an HTTP response, read to its end.
 type Answer struct {
@@ -258,9 +258,15 @@ func (b *Browser) Submit(t testing.TB, form url.Values, header map[string]string
 // Follow goes where redirects lead, until they leave for the client or end.
 func (b *Browser) Follow(t testing.TB, a Answer) (last Answer, arrived url.Values) {
 	t.Helper()
+	return b.FollowTo(t, a, RedirectURI)
+}
+
+// FollowTo is Follow for a client with another redirect URI.
+func (b *Browser) FollowTo(t testing.TB, a Answer, redirectURI string) (last Answer, arrived url.Values) {
+	t.Helper()
 	for a.Status/100 == 3 {
 		u := a.Location(t)
-		if strings.HasPrefix(u.String(), RedirectURI) {
+		if before, _, _ := strings.Cut(u.String(), "?"); before == redirectURI {
 			return a, u.Query()
 		}
 		a = b.Get(t, u.String())

@@ -20,7 +20,7 @@ const password = process.argv[4] ?? process.env.VESTIBULE_PASSWORD;
 
 // Nobody listens here: the browser stops before it, as a client that registered
 // any free port of the loopback interface would take over.
-const redirectURL = 'http://127.0.0.1:41753/callback';
+const redirectURL = 'http://127.0.0.1:9/callback';
 
 // Provider keeps in memory what the SDK asks to be kept.
 class Provider {

@@ -15,7 +15,7 @@ import { Browser } from './browser.mjs';
 const [, , serverURL, username, password] = process.argv;
 const resource = new URL(serverURL);
 // Nobody listens here: the browser stops before it.
-const redirectURL = 'http://127.0.0.1:41753/callback';
+const redirectURL = 'http://127.0.0.1:9/callback';
 const insecure = resource.protocol === 'http:';
 const options = { [oauth.allowInsecureRequests]: insecure };
 
