@@ -72,6 +72,7 @@ func apply[T any](ctx context.Context, r *Reconciler, s *scope, c child, configu
 		configuration.WithUID(o.GetUID())
 		options = append(options, client.ForceOwnership)
 	} else if absent, ok := any(configuration).(interface{ WithResourceVersion(string) T }); ok {
+		//rule:foreign-object-changed
 		absent.WithResourceVersion(versionOfNone)
 	}
 	if noted, ok := any(configuration).(interface{ WithAnnotations(map[string]string) T }); ok {

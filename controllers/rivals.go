@@ -54,6 +54,7 @@ func collision(server, other *v1alpha1.MCPServer) string {
 		if config.IsOwnPath(rest) {
 			return "publicURL: at its path, the gateway of " + who + " has endpoints of its own" + instead
 		}
+		//rule:route-in-anothers-place
 		if r := routeAt(other, rest); r != nil {
 			return fmt.Sprintf("publicURL: its path meets that of routes[%s] of %s%s", r.Name, who, instead)
 		}
@@ -103,5 +104,6 @@ func older(a, b *v1alpha1.MCPServer) bool {
 	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
 		return a.CreationTimestamp.Before(&b.CreationTimestamp)
 	}
+	//rule:both-are-younger
 	return a.UID < b.UID
 }

@@ -147,6 +147,7 @@ func (r *Reconciler) takePlace(ctx context.Context, server types.NamespacedName,
 		others[key] = true
 	}
 	delete(others, server)
+	//rule:everybody-upgraded
 	if most := cmp.Or(r.Upgrades, DefaultUpgrades); len(others) >= most {
 		return false, nil
 	}

@@ -60,6 +60,7 @@ func compileRules(publicURL string, r *config.Rules) (*rules, error) {
 	for _, s := range r.Scopes {
 		c.scopes = append(c.scopes, s.Name)
 		c.described = append(c.described, pages.Scope{Name: s.Name, Description: s.Description})
+		//rule:demanded-at-once
 		if s.OnDemand {
 			continue
 		}
@@ -90,6 +91,7 @@ func (r *rules) published(route string) oauth.Scopes { return r.usual.With(r.req
 
 // judge returns what the bodies on a route are judged by, or nil.
 func (r *rules) judge(route string) *operations.Rules {
+	//rule:bodies-read-for-nothing
 	if slices.Contains(r.denyUnlisted, route) {
 		return r.listedOnly
 	}

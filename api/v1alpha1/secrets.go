@@ -13,5 +13,6 @@ const AllowedForAny = "any"
 // MayUse says whether the server may be given what is in a Secret of its namespace.
 func (s *MCPServer) MayUse(secret metav1.Object) bool {
 	allowed := secret.GetLabels()[LabelAllowedFor]
+	//rule:secret-of-anybody
 	return allowed == s.Name || allowed == AllowedForAny
 }

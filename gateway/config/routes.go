@@ -59,6 +59,7 @@ func RouteURL(publicURL, path string) string { return publicURL + strings.TrimSu
 
 // BackendOf is who serves a route.
 func (c *Config) BackendOf(r *Route) *Backend {
+	//rule:backend-of-another-route
 	if r.Backend != nil {
 		return r.Backend
 	}
@@ -69,6 +70,7 @@ func (c *Config) BackendOf(r *Route) *Backend {
 func (c *Config) Protected() []Route {
 	var protected []Route
 	for _, r := range c.Routes {
+		//rule:public-resource
 		if !r.Public {
 			protected = append(protected, r)
 		}
@@ -81,9 +83,11 @@ func (c *Config) Protected() []Route {
 // neither capitals nor a slash at the end apart.
 func (r *Route) Exposes(other *Route) bool {
 	around := r.Transport == TransportHTTP && other.Transport != TransportHTTP
+	//rule:route-exposed
 	if other.Public || !r.Public && !around {
 		return false
 	}
+	//rule:route-exposed-in-capitals
 	plain := func(path string) string { return strings.ToLower(strings.TrimSuffix(path, "/")) + "/" }
 	if r.Transport == TransportHTTP {
 		return strings.HasPrefix(plain(other.BackendPath), plain(r.BackendPath))

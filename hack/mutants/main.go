@@ -1,9 +1,10 @@
-// Command mutants switches rules of the gateway off, one at a time, and insists
-// that a test fails each time: a rule that can be lost unnoticed will be.
+// Command mutants switches rules off, one at a time, and insists that a test fails
+// each time: a rule that can be lost unnoticed will be.
 //
 //	go run ./hack/mutants [-run regexp] [-list] [-j n]
 //
-// Run it at the root of the repository. No file of the tree is changed.
+// Run it at the root of the repository. No file of the tree changes: the mutants are
+// compiled into test binaries, all of a package's at once, each behind a switch.
 package main
 
 import (
@@ -27,7 +28,7 @@ import (
 func main() {
 	run := flag.String("run", "", "take only the mutants whose names this regular expression matches")
 	list := flag.Bool("list", false, "say which rules the mutants switch off, and try none")
-	parallel := flag.Int("j", runtime.NumCPU(), "how many mutants to try at once")
+	parallel := flag.Int("j", runtime.NumCPU(), "how many packages to compile, or mutants to try, at once")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := start(ctx, *run, *list, *parallel)
@@ -55,52 +56,101 @@ func start(ctx context.Context, run string, list bool, parallel int) error {
 		}
 		return nil
 	}
-	if err := passUnmutated(ctx, ".", chosen, parallel); err != nil {
-		return err
-	}
-	return try(ctx, os.Stdout, ".", chosen, parallel)
+	return tryAll(ctx, os.Stdout, ".", chosen, parallel)
 }
 
-// passUnmutated insists that the tests pass on the tree as it is: one that fails
-// anyway notices nothing.
-func passUnmutated(ctx context.Context, root string, chosen []mutant, parallel int) error {
-	runs := map[string][]string{}
-	for _, m := range chosen {
-		if run := m.pattern(); !slices.Contains(runs[m.pkg], run) {
-			runs[m.pkg] = append(runs[m.pkg], run)
-		}
-	}
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for pkg, run := range runs {
-		group.Go(func() error { return passes(ctx, root, pkg, strings.Join(run, "|")) })
-	}
-	return group.Wait()
-}
-
-func passes(ctx context.Context, root, pkg, run string) (err error) {
+// tryAll tries mutants of the tree at root, and writes a line for each, in their order.
+// The error says how many were not caught.
+func tryAll(ctx context.Context, w io.Writer, root string, chosen []mutant, parallel int) (err error) {
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	overlay, err := writeOverlay(root, dir, pkg, map[string]string{})
+	began := time.Now()
+	binaries, err := buildAll(ctx, root, dir, chosen, parallel)
 	if err != nil {
 		return err
 	}
-	o, err := goTest(ctx, root, "-overlay="+overlay, "-run="+run, "./"+pkg)
-	if err != nil {
+	fmt.Fprintf(w, "%d packages compiled in %.0f s\n", len(binaries), time.Since(began).Seconds())
+	if err := passUnmutated(ctx, binaries, chosen, parallel); err != nil {
 		return err
 	}
-	if o.unbuilt != "" || o.crashed != "" || len(o.failed) > 0 {
-		return fmt.Errorf("without a mutant the tests of %s do not pass:\n%s%s", pkg, o.unbuilt, o.said)
-	}
-	return nil
+	return try(ctx, w, binaries, chosen, parallel)
 }
 
-// try tries all mutants, and writes a line for each, in their order. The error
-// says how many were not caught.
-func try(ctx context.Context, w io.Writer, root string, chosen []mutant, parallel int) error {
+// buildAll compiles the test binaries that the mutants need, by package.
+func buildAll(ctx context.Context, root, dir string, chosen []mutant, parallel int) (map[string]binary, error) {
+	found, err := places(root)
+	if err != nil {
+		return nil, err
+	}
+	var changes []change
+	for _, m := range chosen {
+		c, err := m.change(found)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, c)
+	}
+	overlay, err := writeOverlay(root, dir, changes)
+	if err != nil {
+		return nil, err
+	}
+	packages := packagesOf(chosen)
+	built := make([]binary, len(packages))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for i, pkg := range packages {
+		group.Go(func() (err error) {
+			built[i], err = build(ctx, root, overlay, pkg, dir)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	binaries := map[string]binary{}
+	for i, pkg := range packages {
+		binaries[pkg] = built[i]
+	}
+	return binaries, nil
+}
+
+// packagesOf returns the packages whose tests notice, each once, in order.
+func packagesOf(chosen []mutant) []string {
+	var packages []string
+	for _, m := range chosen {
+		packages = append(packages, m.pkg)
+	}
+	slices.Sort(packages)
+	return slices.Compact(packages)
+}
+
+// passUnmutated insists that the tests pass without a mutant: one that fails anyway
+// notices nothing.
+func passUnmutated(ctx context.Context, binaries map[string]binary, chosen []mutant, parallel int) error {
+	patterns := map[string][]string{}
+	for _, m := range chosen {
+		if p := m.pattern(); !slices.Contains(patterns[m.pkg], p) {
+			patterns[m.pkg] = append(patterns[m.pkg], p)
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for pkg, all := range patterns {
+		group.Go(func() error {
+			o, err := binaries[pkg].run(ctx, "", strings.Join(all, "|"))
+			if err == nil && (o.crashed != "" || len(o.failed) > 0) {
+				err = fmt.Errorf("without a mutant the tests of %s do not pass:\n%s", pkg, o.said)
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+func try(ctx context.Context, w io.Writer, binaries map[string]binary, chosen []mutant, parallel int) error {
 	type result struct {
 		by   string
 		err  error
@@ -117,7 +167,7 @@ func try(ctx context.Context, w io.Writer, root string, chosen []mutant, paralle
 			go func() {
 				defer func() { <-room }()
 				started := time.Now()
-				by, err := m.try(ctx, root)
+				by, err := m.try(ctx, binaries[m.pkg])
 				results[i] <- result{by, err, time.Since(started)}
 			}()
 		}
@@ -152,22 +202,11 @@ func width(of []mutant) int {
 
 // try returns which test was the first to notice that the rule is off, or why it
 // cannot be said that any does.
-func (m mutant) try(ctx context.Context, root string) (by string, err error) {
-	dir, err := os.MkdirTemp("", "mutant")
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	overlay, err := m.overlay(root, dir)
-	if err != nil {
-		return "", err
-	}
-	o, err := goTest(ctx, root, "-count=1", "-failfast", "-overlay="+overlay, "-run="+m.pattern(), "./"+m.pkg)
+func (m mutant) try(ctx context.Context, b binary) (by string, err error) {
+	o, err := b.run(ctx, m.name, m.pattern())
 	switch {
 	case err != nil:
 		return "", err
-	case o.unbuilt != "":
-		return "", fmt.Errorf("it does not compile: mend the mutant:\n%s", o.unbuilt)
 	case o.crashed != "":
 		return "", fmt.Errorf("the tests crashed, or took too long, which is no verdict on the rule: %s", o.crashed)
 	case o.ran == 0:

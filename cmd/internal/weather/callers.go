@@ -74,6 +74,7 @@ func (c *Callers) verify(ctx context.Context, assertion string, _ *http.Request)
 		return invalid("it is not signed with ES256")
 	}
 	head := signed.Signatures[0].Protected
+	//rule:sample-type
 	if head.ExtraHeaders[jose.HeaderType] != assertionType {
 		return invalid("it is another kind of token")
 	}
@@ -96,6 +97,7 @@ func (c *Callers) verify(ctx context.Context, assertion string, _ *http.Request)
 	switch {
 	case who.Issuer != c.Issuer:
 		return invalid("it is another issuer's")
+	//rule:sample-audience
 	case who.Audience != c.Audience:
 		return invalid("it is for another server")
 	case now.Add(leeway).Before(time.Unix(who.IssuedAt, 0)):

@@ -25,6 +25,7 @@ func IsOf(server *v1alpha1.MCPServer, o metav1.Object) bool {
 	if metav1.GetControllerOfNoCopy(o) != nil {
 		return metav1.IsControlledBy(o, server)
 	}
+	//rule:retained-for-another
 	return isRetained(server.Name, o) && o.GetLabels()[LabelRetainedFor] == string(server.UID)
 }
 
@@ -42,6 +43,7 @@ func isRetained(server string, o metav1.Object) bool {
 	}
 	switch Component(labels[labelComponent]) {
 	case ComponentKeys:
+		//rule:retained-by-label
 		return o.GetName() == server+keysSuffix
 	case ComponentStore:
 		m := shardName.FindStringSubmatch(o.GetName())

@@ -44,6 +44,7 @@ func SealedTo(server *v1alpha1.MCPServer, keys metav1.Object) string {
 
 // FitsPublicURL says whether retained keys are those of a server with this publicURL.
 func FitsPublicURL(server *v1alpha1.MCPServer, keys metav1.Object) bool {
+	//rule:retained-of-another-url
 	return keys.GetLabels()[labelPublicURL] == publicURLDigest(server)
 }
 

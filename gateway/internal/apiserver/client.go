@@ -164,6 +164,7 @@ func (r *Refusal) Error() string {
 }
 
 func refused(resp *http.Response) *Refusal {
+	//rule:api-server-quoted
 	var status struct {
 		Reason  string `json:"reason"`
 		Details struct {

@@ -120,10 +120,13 @@ func Parse(compact string) (*Assertion, error) {
 func (a *Assertion) Verify(clientID string, keys Keys, audiences []string, now time.Time) error {
 	c := a.claims
 	switch {
+	//rule:assertion-of-another-client
 	case c.Issuer != clientID || c.Subject != clientID:
 		return errors.New("its iss and sub are not both the client")
+	//rule:assertion-for-another-server
 	case !slices.Contains(audiences, string(c.Audience)):
 		return errors.New("its aud is not this server")
+	//rule:assertion-expired
 	case !now.Before(a.ExpiresAt.Add(Skew)):
 		return errors.New("it has expired")
 	case a.ExpiresAt.After(now.Add(MaxLifetime + Skew)):
@@ -137,6 +140,7 @@ func (a *Assertion) Verify(clientID string, keys Keys, audiences []string, now t
 	if err != nil {
 		return err
 	}
+	//rule:assertion-unsigned
 	if _, err := a.signed.Verify(key); err != nil {
 		return errors.New("its signature is wrong")
 	}

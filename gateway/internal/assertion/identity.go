@@ -68,6 +68,7 @@ func ParseIdentity(compact string) (*Identity, error) {
 		return nil, errors.New("it is not a JWT that is signed with one of the algorithms that are supported")
 	}
 	header := signed.Signatures[0].Protected
+	//rule:id-jag-typ
 	if header.ExtraHeaders[jose.HeaderType] != typeIdentity {
 		return nil, errors.New("its typ is not " + typeIdentity)
 	}
@@ -87,10 +88,12 @@ func ParseIdentity(compact string) (*Identity, error) {
 		return nil, fmt.Errorf("it lacks a jti of at most %d bytes", maxID)
 	}
 	for _, name := range []string{"cnf", "authorization_details"} {
+		//rule:id-jag-bound
 		if _, there := i.Claims[name]; there {
 			return nil, errors.New("it has " + name + ", which is not supported")
 		}
 	}
+	//rule:id-jag-email
 	if i.Claims["email_verified"] != true {
 		delete(i.Claims, "email")
 	}
@@ -103,14 +106,19 @@ func ParseIdentity(compact string) (*Identity, error) {
 func (i *Identity) Verify(issuer, clientID, audience string, keys Keys, now time.Time) error {
 	c, expires := i.claims, i.claims.ExpiresAt.time()
 	switch {
+	//rule:id-jag-issuer
 	case c.Issuer != issuer:
 		return errors.New("its iss is not the issuer")
+	//rule:id-jag-client
 	case c.ClientID != clientID:
 		return errors.New("it is for another client")
+	//rule:id-jag-aud
 	case string(c.Audience) != audience:
 		return errors.New("its aud is not this server")
+	//rule:id-jag-expired
 	case !now.Before(expires.Add(Skew)):
 		return errors.New("it has expired")
+	//rule:id-jag-long
 	case expires.After(now.Add(MaxLifetime+Skew)) || expires.After(c.IssuedAt.time().Add(MaxLifetime)):
 		return fmt.Errorf("it lives for more than %s", MaxLifetime)
 	case c.NotBefore != nil && c.NotBefore.time().After(now.Add(Skew)):
@@ -122,6 +130,7 @@ func (i *Identity) Verify(issuer, clientID, audience string, keys Keys, now time
 	if err != nil {
 		return err
 	}
+	//rule:id-jag-unsigned
 	if _, err := i.signed.Verify(key); err != nil {
 		return errors.New("its signature is wrong")
 	}

@@ -30,6 +30,8 @@ var ErrNotPublic = errors.New("it holds a key that is not public")
 
 // Algorithms are those that an assertion may be signed with: none that needs a
 // shared secret, and not none.
+//
+//rule:alg-none
 var Algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.ES384, jose.EdDSA}
 
 // AlgorithmNames are the Algorithms as metadata lists them.

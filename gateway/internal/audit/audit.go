@@ -61,6 +61,7 @@ func (l *Log) RecordContext(ctx context.Context, e Event, facts ...slog.Attr) {
 	}
 	for i, f := range facts {
 		if f.Value.Kind() == slog.KindString {
+			//rule:log-injection
 			facts[i].Value = slog.StringValue(plain(f.Value.String()))
 		}
 	}
@@ -83,6 +84,7 @@ func plain(s string) string {
 // be written down. The log's handler escapes it.
 func Claimed(s string) string {
 	const limit = 128
+	//rule:log-flooded
 	if len(s) > limit {
 		return strings.ToValidUTF8(s[:limit], "") + "…"
 	}

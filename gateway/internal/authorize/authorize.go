@@ -28,6 +28,7 @@ func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) {
 	if c == nil {
 		return
 	}
+	//rule:open-redirector
 	redirectURI, e := h.chooseRedirectURI(c, p, r.URL.Query())
 	if e != nil {
 		h.problem(w, r, e, strangeRedirectPage)
@@ -77,9 +78,11 @@ func (h *Handler) chooseRedirectURI(c *clients.Client, p oauth.Params, raw url.V
 		}
 		asked = c.RedirectURIs[0]
 	}
+	//rule:redirect-unchecked
 	if !c.MayRedirectTo(asked) {
 		return "", oauth.InvalidRequest("redirect_uri is not registered for this client")
 	}
+	//rule:redirect-policy-of-before
 	check := h.Redirects.Check
 	if c.Provisioned() {
 		check = oauth.CheckRedirectURI
@@ -99,6 +102,7 @@ func (h *Handler) readRequest(c *clients.Client, p oauth.Params, req *request) *
 	if e != nil {
 		return e
 	}
+	//rule:implicit-grant
 	if responseType != "code" {
 		return &oauth.Error{Code: oauth.CodeUnsupportedResponseType, Description: "response_type must be code"}
 	}
@@ -126,10 +130,12 @@ func (h *Handler) readRequest(c *clients.Client, p oauth.Params, req *request) *
 // readChallenge insists on PKCE with S256, for confidential clients too (OAuth
 // 2.1 section 4.1.1). A missing method would mean plain.
 func readChallenge(p oauth.Params, req *request) *oauth.Error {
+	//rule:pkce-optional
 	challenge, e := p.Need("code_challenge")
 	if e != nil {
 		return e
 	}
+	//rule:pkce-plain pkce-without-method
 	if p.Get("code_challenge_method") != "S256" {
 		return oauth.InvalidRequest("code_challenge_method must be S256")
 	}

@@ -64,13 +64,16 @@ func (h *Handler) takeLogin(w http.ResponseWriter, r *http.Request, state string
 		// The cookie stays: whoever reloads the page may be luckier.
 		return pendingLogin{}, oauth.Unavailable(err)
 	}
+	//rule:callback-twice
 	h.cookies.drop(w, flowName(state))
 	if err != nil {
 		return unknown(err)
 	}
+	//rule:callback-state
 	if !keys.Equal([]byte(login.State), []byte(state)) {
 		return unknown(errNoFlow)
 	}
+	//rule:callback-of-another-upstream
 	if r.PathValue("upstream") != login.Upstream || h.upstream(login.Upstream) == nil {
 		return unknown(errors.New("the answer is for another upstream"))
 	}
@@ -122,11 +125,13 @@ func upstreamError(code string, cause error) *oauth.Error {
 // grant writes down what the user has approved and may have, and sends the code.
 func (h *Handler) grant(w http.ResponseWriter, r *http.Request, login pendingLogin, who *upstream.Identity) {
 	req, user := login.Request, policy.User{Upstream: login.Upstream, Claims: who.Claims}
+	//rule:no-rule-at-login
 	rule, ok := h.Allowed(user)
 	if !ok {
 		h.deny(w, r, login, who, "no access rule is true for this user")
 		return
 	}
+	//rule:scopes-of-others-at-login
 	scopes := h.MayHave(req.Scopes, user)
 	if scopes.Empty() && !oauth.Scopes(req.Scopes).Empty() {
 		h.deny(w, r, login, who, "the user may have none of the requested scopes")

@@ -126,6 +126,7 @@ func (h *Handler) Consent(w http.ResponseWriter, r *http.Request) {
 	req := pending.request
 	// The registration may have lapsed, or been withdrawn, while the page stood
 	// open, and a document may have changed.
+	//rule:consent-of-lapsed-client
 	c := h.findClient(w, r, req.ClientID)
 	if c == nil {
 		return
@@ -134,6 +135,7 @@ func (h *Handler) Consent(w http.ResponseWriter, r *http.Request) {
 		h.problem(w, r, oauth.InvalidRequest("redirect_uri is not registered for this client any more"), strangeRedirectPage)
 		return
 	}
+	//rule:denied-and-approved
 	if pending.upstream == nil {
 		h.Audit.Record(r, audit.Denied, slog.String("client_id", req.ClientID), slog.String("reason", "the user said no"))
 		h.redirect(w, r, req, url.Values{"error": {oauth.CodeAccessDenied}, "error_description": {"the user said no"}})
@@ -163,6 +165,7 @@ func (h *Handler) readConsent(r *http.Request) (answeredConsent, *oauth.Error) {
 		return answeredConsent{}, e
 	}
 	// Browsers that say where a form comes from must say that it is ours.
+	//rule:consent-from-another-site
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
 		return answeredConsent{}, forbidden(errForeignForm)
 	}
@@ -174,6 +177,7 @@ func (h *Handler) readConsent(r *http.Request) (answeredConsent, *oauth.Error) {
 		return answeredConsent{}, oauth.InvalidRequest("the consent page is not good any more").Because(err)
 	}
 	binding := h.cookies.get(r, formCookie)
+	//rule:consent-of-another-browser
 	if binding == "" || !keys.Equal(digest(binding), pending.Browser) {
 		return answeredConsent{}, forbidden(errForeignForm)
 	}
@@ -219,6 +223,7 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, req request
 	h.cookies.makeRoom(w, r, size, h.startedAt)
 	h.cookies.set(w, name, sealed, loginFor)
 	pages.SetHeaders(w.Header())
+	//rule:login-by-307
 	http.Redirect(w, r, target, http.StatusSeeOther)
 }
 

@@ -32,10 +32,12 @@ func newJar(publicURL string) jar {
 		// On loopback there is no TLS. Its ports share cookies too.
 		return jar{prefix: name + "-" + u.Port()}
 	}
+	//rule:cookie-over-http
 	return jar{prefix: "__Host-" + name, secure: true}
 }
 
 func (j jar) set(w http.ResponseWriter, name, value string, age time.Duration) {
+	//rule:cookie-to-scripts
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // not Secure on loopback alone, where there is no TLS
 		Name: j.prefix + "-" + name, Value: value, Path: "/", MaxAge: int(age / time.Second),
 		Secure: j.secure, HttpOnly: true,
@@ -52,6 +54,7 @@ func (j jar) size(name, value string) int { return len(j.prefix) + len("-") + le
 // else too, and counts for nothing.
 func (j jar) get(r *http.Request, name string) string {
 	found := r.CookiesNamed(j.prefix + "-" + name)
+	//rule:cookie-tossing
 	if len(found) != 1 {
 		return ""
 	}
@@ -79,6 +82,7 @@ func (j jar) makeRoom(w http.ResponseWriter, r *http.Request, size int, startedA
 	}
 	slices.SortFunc(flows, func(a, b pending) int { return int(a.startedAt - b.startedAt) })
 	for _, f := range flows {
+		//rule:login-cookies-without-end
 		if size <= maxFlowCookies {
 			return
 		}

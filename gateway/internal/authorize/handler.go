@@ -139,15 +139,18 @@ type request struct {
 func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, req request, params url.Values) {
 	pages.SetHeaders(w.Header())
 	// 303: whatever this answers, the browser goes on with a GET.
+	//rule:answer-by-307
 	http.Redirect(w, r, h.answer(req, params), http.StatusSeeOther)
 }
 
 // answer is the client's redirect URI with parameters, state and iss among them as
 // RFC 6749 section 4.1.2 and RFC 9207 have it.
 func (h *Handler) answer(req request, params url.Values) string {
+	//rule:state-lost
 	if req.State != "" {
 		params.Set("state", req.State)
 	}
+	//rule:iss-missing iss-missing-in-errors
 	params.Set("iss", h.PublicURL)
 	return oauth.RedirectWith(req.RedirectURI, params)
 }

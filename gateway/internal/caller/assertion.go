@@ -48,7 +48,9 @@ func (s *Service) assertion(a *config.IdentityAssertion, who identity.Identity, 
 			claims[name] = value
 		}
 	}
+	//rule:assertion-audience
 	claims["iss"], claims["aud"] = s.opts.PublicURL, a.Audience
+	//rule:assertion-lifetime
 	claims["iat"], claims["exp"] = now.Unix(), now.Add(lifetime).Unix()
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -74,6 +76,7 @@ func (s *Service) assertion(a *config.IdentityAssertion, who identity.Identity, 
 // signed with now, may have been a moment ago, or are about to be.
 func KeySet(ring *keys.Ring, now time.Time) (jose.JSONWebKeySet, error) {
 	var set jose.JSONWebKeySet
+	//rule:assertion-key-gone-at-once assertion-key-forever
 	for _, key := range ring.Since(now.Add(-publishedFor)) {
 		id, err := keyID(key)
 		if err != nil {

@@ -50,6 +50,7 @@ type entry struct {
 
 // tells says whether the entry is what would be told of who now.
 func (e *entry) tells(who identity.Identity, key *keys.Key, now time.Time) bool {
+	//rule:identity-scopes-kept identity-claims-kept
 	return now.Before(e.until) && e.said == who.Said && e.key == key.ID && slices.Equal(e.scopes, who.Scopes)
 }
 

@@ -125,6 +125,7 @@ func (s *Service) about(ctx context.Context, who identity.Identity, token string
 	}
 	now := s.opts.Now()
 	key := s.opts.Ring.Current(now)
+	//rule:identity-of-another
 	at := of(token)
 	if e := s.cache.get(at); e != nil && e.tells(who, key, now) {
 		return e.headers, nil
@@ -133,6 +134,7 @@ func (s *Service) about(ctx context.Context, who identity.Identity, token string
 	if err != nil {
 		return nil, err
 	}
+	//rule:assertion-at-its-end
 	e := &entry{said: count, scopes: who.Scopes, key: key.ID, until: now.Add(lifetime / 2)}
 	if a := s.opts.Settings.Assertion; a != nil {
 		signed, err := s.assertion(a, who, said, key, now)
@@ -155,6 +157,7 @@ func (s *Service) about(ctx context.Context, who identity.Identity, token string
 			e.headers = append(e.headers, header{h.Name, text})
 		}
 	}
+	//rule:identity-too-long
 	if e.size = size(e.headers); e.size > maxHeaders {
 		return nil, ErrTooLong
 	}
@@ -189,5 +192,6 @@ func PlainName(name string) string {
 			plain[i] = '-'
 		}
 	}
+	//rule:underscore-for-hyphen
 	return http.CanonicalHeaderKey(string(plain))
 }

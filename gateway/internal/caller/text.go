@@ -35,6 +35,7 @@ func asText(value any) (string, error) {
 // with blanks inside of it, that is not mistaken for encoded.
 func plain(text string) bool {
 	for _, c := range []byte(text) {
+		//rule:identity-not-ascii
 		if c < ' ' || c > '~' {
 			return false
 		}

@@ -70,6 +70,7 @@ func (s *Service) authenticate(r *http.Request, cred credentials, p oauth.Params
 	// Not on the copy: a client can have a new secret, or new keys, since then. But
 	// whoever guesses must not have the store read each time.
 	if s.opts.TakeFailure != nil {
+		//rule:failures-without-number
 		if wait, ok := s.opts.TakeFailure(r); !ok {
 			return nil, &oauth.Error{
 				Code: oauth.CodeTemporarilyUnavailable, Status: http.StatusTooManyRequests,
@@ -91,12 +92,15 @@ func (s *Service) check(ctx context.Context, c *Client, cred credentials, p oaut
 	switch {
 	case cred.assertion != nil:
 		return s.prove(ctx, c, cred.assertion, p)
+	//rule:secret-of-public-client
 	case c.Public() && cred.secret != "":
 		why = "a public client sent a secret"
+	//rule:no-client-secret
 	case c.Public():
 		return nil
 	case cred.secret == "":
 		why = "nothing was sent that proves it"
+	//rule:wrong-client-secret
 	case !c.provesSecret(cred.secret) && !c.provesSecret(cred.rawSecret):
 		why = "wrong secret"
 	default:
@@ -122,6 +126,7 @@ func unknown(err error) *oauth.Error {
 		// 401, not 400 or 404: that is by which clients know to register again.
 		return oauth.InvalidClient("no such client is registered here; register again").Because(err)
 	}
+	//rule:outage-unknown-client
 	return oauth.Unavailable(err)
 }
 
@@ -154,6 +159,7 @@ func readCredentials(r *http.Request, p oauth.Params) (credentials, *oauth.Error
 		e.Basic = true
 		return c, e
 	}
+	//rule:two-client-proofs
 	if c.secret != "" {
 		return c, twoProofs()
 	}
@@ -161,6 +167,7 @@ func readCredentials(r *http.Request, p oauth.Params) (credentials, *oauth.Error
 	if err != nil {
 		decodedID = id
 	}
+	//rule:two-client-ids
 	if c.id != "" && c.id != decodedID && c.id != id {
 		return c, oauth.InvalidRequest("client_id and the Authorization header name two clients")
 	}

@@ -108,6 +108,7 @@ func (c *Client) Provisioned() bool { return c.config != nil }
 // for users to log in with, and for nothing else.
 func (c *Client) May(grant config.GrantType) bool {
 	if c.config == nil {
+		//rule:client-credentials-for-all
 		return grant == config.GrantAuthorizationCode
 	}
 	return slices.Contains(c.config.GrantTypes, grant)
@@ -119,6 +120,7 @@ func (c *Client) Narrow(scopes oauth.Scopes) oauth.Scopes {
 		return scopes
 	}
 	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool {
+		//rule:provisioned-scopes
 		return s != oauth.ScopeOfflineAccess && !slices.Contains(c.config.Scopes, s)
 	})
 }
@@ -135,6 +137,7 @@ func (c *Client) provesSecret(secret string) bool {
 
 // managedBy says whether token is this client's registration access token.
 func (c *Client) managedBy(token string) bool {
+	//rule:managed-by-anybody managed-by-client
 	return len(c.ManagementHash) > 0 && keys.Equal(tokens.Hash(token), c.ManagementHash)
 }
 

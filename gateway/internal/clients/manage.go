@@ -50,6 +50,7 @@ func (s *Service) Replace(ctx context.Context, clientID, token, secret string, w
 		if !c.managedBy(token) {
 			return records.Keep, ErrForeign
 		}
+		//rule:replaced-with-foreign-secret
 		if secret != "" && !c.provesSecret(secret) {
 			return records.Keep, ErrSecret
 		}

@@ -80,6 +80,7 @@ func (s *Service) keysOf(ctx context.Context, c *Client, keyID string, p oauth.P
 			return keys, nil
 		}
 	}
+	//rule:key-withdrawn
 	if errors.Is(err, documents.ErrNoSuchKey) {
 		return assertion.Keys{}, err
 	}
@@ -130,6 +131,7 @@ func (u *usedAssertions) add(clientID, id string, until, now time.Time) bool {
 		u.byClient[clientID] = c
 	}
 	u.forget(clientID, c, now)
+	//rule:assertion-twice
 	if _, ok := c.until[key]; ok {
 		return false
 	}

@@ -75,9 +75,11 @@ func (s *Service) makeRoom(ctx context.Context) (leave func(), err error) {
 func (s *Service) chooseLeaver(tried map[store.ID]bool) (id store.ID, full bool) {
 	s.room.mu.Lock()
 	defer s.room.mu.Unlock()
+	//rule:clients-without-number
 	if s.table.CountIndex(indexUsed)+s.table.CountIndex(indexUnused)+s.room.arriving <= s.room.limit {
 		return store.ID{}, false
 	}
+	//rule:young-client-evicted
 	oldest := s.opts.Now().Add(-keepUnused).Unix() + 1
 	for candidate, c := range s.table.ByIndex(indexUnused) {
 		if c.CreatedAt < oldest && !tried[candidate] && !s.room.leaving[candidate] {
@@ -100,6 +102,7 @@ func (s *Service) forget(ctx context.Context, id store.ID) (bool, error) {
 	forgotten := false
 	err := s.table.Update(ctx, id, func(c *Client) (records.Verdict, error) {
 		forgotten = !c.Used
+		//rule:used-client-evicted
 		if c.Used {
 			return records.Keep, nil
 		}

@@ -135,6 +135,7 @@ func (s *Service) Find(ctx context.Context, clientID string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	//rule:client-unknown-on-copy
 	c, err := s.table.Read(ctx, id)
 	if err != nil {
 		return nil, err

@@ -91,6 +91,7 @@ func (o Origins) Allow(r *http.Request) (origin string, ok bool) {
 	case 0:
 		return "", true
 	case 1:
+		//rule:any-origin
 		return values[0], o[strings.ToLower(values[0])]
 	}
 	return "", false

@@ -69,6 +69,7 @@ func CheckClientID(s string) (*url.URL, error) {
 		return nil, errors.New("is not an https URL")
 	case strings.ContainsFunc(u.Host, func(c rune) bool { return c >= 0x7f || c == '%' }):
 		return nil, errors.New("has a host that is not written as it is looked up")
+	//rule:document-with-query document-with-fragment
 	case u.User != nil || strings.ContainsAny(s, "?#"):
 		return nil, errors.New("has a user, a query or a fragment")
 	case u.Path == "":
@@ -93,6 +94,7 @@ func parse(clientID string, body []byte) (*Document, error) {
 	}
 	m := metadata{members: members}
 	d := &Document{ClientID: clientID, Name: m.text("client_name", maxName), URI: oauth.WebPage(m.text("client_uri", maxURI))}
+	//rule:document-of-another
 	if m.text("client_id", MaxClientID) != clientID {
 		m.fail("does not name its own URL as client_id")
 	}

@@ -282,6 +282,7 @@ func (s *Service) take(ctx context.Context, target string, known bool) *Error {
 		}
 		return nil
 	}
+	//rule:fetches-without-number
 	if wait, ok := s.senders.Take(source.AddrOf(ctx)); !ok {
 		return busy(wait, "too many new URLs from this sender, or in all")
 	}

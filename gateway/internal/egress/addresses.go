@@ -43,6 +43,7 @@ func (g *Guard) CheckAddr(addr netip.Addr) error {
 		return nil
 	case slices.ContainsFunc(g.denied, within):
 		return refusedf("an address of the host is in a denied range")
+	//rule:fetch-from-inside fetch-from-inside-by-v6
 	case addr.Is6() && !globalUnicast.Contains(addr), slices.ContainsFunc(special, within), !addr.IsValid():
 		return refusedf("an address of the host is not public")
 	}

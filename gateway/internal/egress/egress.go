@@ -145,6 +145,7 @@ func read(resp *http.Response, limit int64) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	//rule:fetch-of-any-size
 	if int64(len(body)) > limit {
 		return nil, &AnswerError{fmt.Sprintf("it is longer than %d bytes", limit)}
 	}
@@ -175,6 +176,7 @@ func (g *Guard) client() (*http.Client, error) {
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: maxHeader,
 		},
+		//rule:fetch-redirected
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
 }
@@ -190,10 +192,12 @@ func (g *Guard) dial(ctx context.Context, network, hostPort string) (net.Conn, e
 		return nil, err
 	}
 	for _, addr := range addrs {
+		//rule:address-unchecked
 		if err := g.CheckAddr(addr); err != nil {
 			return nil, err
 		}
 	}
+	//rule:name-looked-up-twice
 	err = errors.New("the host has no address")
 	for _, addr := range addrs[:min(len(addrs), maxDials)] {
 		var conn net.Conn

@@ -65,6 +65,7 @@ func (g *Guard) CheckURL(u *url.URL) error {
 		}
 		below = below || r.below && r.port == port && strings.HasSuffix(name, "."+r.name)
 	}
+	//rule:fetch-from-any-host
 	if len(g.hosts) > 0 && !below {
 		return refusedf("the host is not one of the allowed ones")
 	}

@@ -37,11 +37,13 @@ func (s *Service) Check(ctx context.Context, token, resource string) (identity.I
 		if clientHeard.Before(heard) {
 			heard = clientHeard
 		}
+		//rule:deleted-client
 		known = client != nil
 		if known && s.table.Fresh(heard) {
 			return s.identity(g, p, client), nil
 		}
 	}
+	//rule:outage-tolerated-for-ever
 	return s.checkStore(ctx, p, g, known && now.Sub(heard) < s.opts.OutageTolerance)
 }
 
@@ -90,6 +92,7 @@ func (s *Service) checkStore(ctx context.Context, p presented, copied *grant, ex
 	case excused:
 		return s.identity(copied, p, s.client(copied)), nil
 	}
+	//rule:outage-refuses-tokens
 	return identity.Identity{}, oauth.Unavailable(err)
 }
 
@@ -106,12 +109,15 @@ func (s *Service) permits(g *grant, p presented) error {
 		return errors.New("the grant does not hold this token any more")
 	case a.ExpiresAt <= p.now.Unix():
 		return tokens.ErrExpired
+	//rule:audience
 	case g.Resource != p.resource:
 		return errors.New("it is for another resource")
+	//rule:unattended-for-ever
 	case g.Unattended && !s.opts.Vouches(g.ClientID, g.Upstream, g.Issuer):
 		return errors.New("it was issued without a login, which its client may not have any more")
 	case g.Unattended:
 		return nil
+	//rule:removed-upstream
 	case !s.opts.Upstreams.Serves(g.Upstream, g.Issuer):
 		return errors.New("its upstream is no longer configured")
 	}

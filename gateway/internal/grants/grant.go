@@ -140,6 +140,7 @@ func (g *grant) holder() Holder {
 // accessToken returns the access token with this hash, or nil.
 func (g *grant) accessToken(hash []byte) *accessToken {
 	for i := range g.Access {
+		//rule:access-hash
 		if keys.Equal(g.Access[i].Hash, hash) {
 			return &g.Access[i]
 		}
@@ -149,6 +150,7 @@ func (g *grant) accessToken(hash []byte) *accessToken {
 
 // scopesOf returns what an access token may do: at most what the grant may.
 func (g *grant) scopesOf(a *accessToken) oauth.Scopes {
+	//rule:narrow-token-is-wide
 	if a.Narrowed {
 		return a.Scopes
 	}

@@ -44,7 +44,9 @@ func (s *Service) Redeem(ctx context.Context, r Redemption) (*Issued, error) {
 		if err := s.mayRedeem(g, r); err != nil {
 			return records.Keep, err
 		}
+		//rule:code-reusable
 		if g.Code.Spent {
+			//rule:code-replay-harmless
 			return records.Remove, oauth.InvalidGrant("the code is not valid").Because(errReplay)
 		}
 		var err error
@@ -69,10 +71,13 @@ func (s *Service) mayRedeem(g *grant, r Redemption) error {
 		return invalid("the code is long spent")
 	case !equalHash(g.Code.Hash, r.Code):
 		return invalid("not the grant's code")
+	//rule:code-of-another-client
 	case g.ClientID != r.ClientID:
 		return invalid("the code is another client's")
+	//rule:code-redirect
 	case r.RedirectURI != "" && r.RedirectURI != g.Code.RedirectURI:
 		return oauth.InvalidGrant("redirect_uri is not that of the authorization request")
+	//rule:code-verifier
 	case !verifies(g.Code.Challenge, r.Verifier):
 		return oauth.InvalidGrant("code_verifier does not match the code challenge")
 	}
@@ -83,6 +88,7 @@ func (s *Service) mayRedeem(g *grant, r Redemption) error {
 func (s *Service) sameResource(g *grant, resources []string) error {
 	for _, r := range resources {
 		named := s.opts.PublicURL != "" && oauth.SameResource(s.opts.PublicURL, r)
+		//rule:code-resource
 		if !named && !oauth.SameResource(g.Resource, r) {
 			return oauth.InvalidTarget("resource is not that of the authorization request")
 		}
@@ -95,6 +101,7 @@ func (s *Service) redeem(id store.ID, g *grant, code string, refreshSecret, acce
 	if err != nil {
 		return nil, err
 	}
+	//rule:spent-code-opens-claims
 	g.Code.Spent, g.Code.DataKey = true, nil
 	g.Generation, g.RefreshedAt = 1, now.Unix()
 	refresh := s.mint(tokens.Refresh, id, g.Generation, time.Unix(g.ExpiresAt, 0), refreshSecret, now)
@@ -120,6 +127,7 @@ func (s *Service) issued(id store.ID, g *grant, access, refresh string, scopes o
 
 // accessExpires is when an access token issued now ends: never after its grant.
 func (s *Service) accessExpires(g *grant, now time.Time) time.Time {
+	//rule:tokens-outlive-grant
 	end := min(now.Add(s.opts.AccessTokenTTL).Unix(), g.ExpiresAt)
 	return time.Unix(end, 0)
 }
@@ -139,6 +147,7 @@ func (s *Service) makeRoom(ctx context.Context, redeemed store.ID, h Holder, lim
 			others = append(others, live{id, g.RefreshedAt})
 		}
 	}
+	//rule:grants-without-number
 	for len(others) >= limit {
 		i := 0
 		for j, o := range others {

@@ -75,10 +75,12 @@ type refresh struct {
 
 func (f *refresh) decide() (*Issued, records.Verdict, error) {
 	g, r := f.grant, f.request
+	//rule:refresh-of-another-client
 	if g.ClientID != r.ClientID {
 		return nil, records.Keep, oauth.InvalidGrant("the refresh token is not valid").
 			Because(errors.New("the refresh token is another client's"))
 	}
+	//rule:older-store-ends-grants
 	if f.presented.Generation > g.Generation { // (e)
 		return nil, records.Keep, oauth.InvalidGrant("the refresh token is not valid").Because(errAhead)
 	}
@@ -98,8 +100,10 @@ func (f *refresh) decide() (*Issued, records.Verdict, error) {
 		return nil, records.Keep, oauth.Unavailable(err)
 	case err != nil:
 		return f.reuse()
+	//rule:retry-without-end no-retry
 	case f.now.Sub(time.Unix(g.Rotations[i].At, 0)) < RetryWindow: // (b)
 		return f.retell(newest, last)
+	//rule:used-successor-replaced
 	case i == len(g.Rotations)-1: // (c)
 		return f.rotate(g.Rotations[i].ParentDataKey)
 	}
@@ -108,6 +112,7 @@ func (f *refresh) decide() (*Issued, records.Verdict, error) {
 
 // reuse is (d).
 func (f *refresh) reuse() (*Issued, records.Verdict, error) {
+	//rule:reuse-harmless
 	return nil, records.Remove, oauth.InvalidGrant("the refresh token is not valid").Because(errReuse)
 }
 
@@ -140,6 +145,7 @@ func (f *refresh) successor(key *keys.Key, o rotation, parent string) string {
 
 func (f *refresh) derive(key *keys.Key, kind tokens.Kind, o rotation, parent string, expires time.Time) string {
 	generation := binary.BigEndian.AppendUint32(nil, o.Child)
+	//rule:successor-without-nonce successor-without-parent
 	secret := key.Derive(keys.LabelRotation, []byte(kind), f.id[:], generation, o.Nonce, []byte(parent))
 	return tokens.Mint(key, tokens.Token{Kind: kind, Record: f.id, Generation: o.Child, Expires: expires}, secret)
 }
@@ -167,6 +173,7 @@ func (f *refresh) rotate(wrappedDataKey []byte) (*Issued, records.Verdict, error
 		Parent: f.presented.Generation, Child: g.Generation + 1,
 		KeyID: key.ID, Nonce: f.nonce, At: f.now.Unix(), ParentDataKey: wrappedDataKey,
 	}
+	//rule:no-rotation
 	next := f.successor(key, o, f.request.RefreshToken)
 	expires := f.service.accessExpires(g, f.now)
 	access := f.derive(key, tokens.Access, o, f.request.RefreshToken, expires)
@@ -271,6 +278,7 @@ func (f *refresh) evaluate(d data) (oauth.Scopes, records.Verdict, error) {
 	if !opts.Upstreams.Serves(g.Upstream, g.Issuer) {
 		return nil, records.Remove, ended("its upstream is no longer configured")
 	}
+	//rule:no-rule-at-refresh
 	if !opts.Allowed(user) {
 		return nil, records.Remove, ended("the user is no longer let in")
 	}
@@ -279,11 +287,13 @@ func (f *refresh) evaluate(d data) (oauth.Scopes, records.Verdict, error) {
 		asked = f.request.Scopes
 	}
 	for _, scope := range asked {
+		//rule:refresh-widens
 		if !slices.Contains(g.Scopes, scope) {
 			return nil, records.Keep, oauth.InvalidScope("scope is wider than what was granted")
 		}
 	}
 	existing := f.service.configured(asked)
+	//rule:scopes-of-others-at-refresh
 	granted := opts.MayHave(existing, user)
 	if granted.Empty() && !existing.Empty() {
 		return nil, records.Keep, oauth.InvalidScope("the user may have none of the scopes any more")
@@ -294,6 +304,7 @@ func (f *refresh) evaluate(d data) (oauth.Scopes, records.Verdict, error) {
 // configured narrows scopes to those that exist.
 func (s *Service) configured(scopes oauth.Scopes) oauth.Scopes {
 	known := s.opts.Scopes()
+	//rule:removed-scope
 	unknown := func(scope string) bool { return !slices.Contains(known, scope) }
 	if !slices.ContainsFunc(scopes, unknown) {
 		return scopes // as in every check of a token

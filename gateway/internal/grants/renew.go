@@ -201,6 +201,7 @@ func (a *asking) renewFirst(due bool, dataKey []byte, d data) (records.Verdict, 
 	if !due || !a.service.opts.Upstreams.Serves(g.Upstream, g.Issuer) {
 		return records.Keep, nil
 	}
+	//rule:upstream-asked-twice
 	if g.Lease != nil && a.now.Unix() < g.Lease.Until {
 		return records.Keep, errOtherLeased
 	}
@@ -253,8 +254,10 @@ func (a *asking) outcome() (records.Verdict, error) {
 	switch {
 	case r.err == nil, r.overtaken:
 		return records.Keep, nil
+	//rule:ended-at-upstream
 	case errors.Is(r.err, upstream.ErrEnded), errors.Is(r.err, upstream.ErrOtherUser), errors.Is(r.err, upstream.ErrNotAdmitted):
 		return records.Remove, oauth.InvalidGrant("the grant has ended").Because(r.err)
 	}
+	//rule:outage-of-upstream-ends-grants
 	return records.Keep, oauth.Unavailable(r.err)
 }

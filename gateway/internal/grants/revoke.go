@@ -35,14 +35,17 @@ func (s *Service) Revoke(ctx context.Context, token, clientID string) (*Holder, 
 	var holder Holder
 	err = s.table.Update(ctx, t.Record, func(g *grant) (records.Verdict, error) {
 		holder = g.holder()
+		//rule:revoked-by-others
 		if g.ClientID != clientID {
 			return records.Keep, errNotHeld
 		}
 		if kind == tokens.Refresh {
+			//rule:revoked-in-part revoked-refresh-token
 			return records.Remove, nil
 		}
 		for i := range g.Access {
 			if equalHash(g.Access[i].Hash, token) {
+				//rule:revoked-access-token
 				g.Access = append(g.Access[:i], g.Access[i+1:]...)
 				return records.Write, nil
 			}

@@ -140,6 +140,7 @@ func (s *Service) Create(ctx context.Context, a Approval) (authorizationCode str
 		return "", err
 	}
 	now := s.opts.Now()
+	//rule:code-lives-long
 	codeExpires := now.Add(CodeTTL)
 	authorizationCode = s.mint(tokens.Code, id, 0, codeExpires, tokens.NewSecret(), now)
 	g := &grant{
@@ -225,6 +226,7 @@ func protocolError(err error) error {
 	if _, ok := errors.AsType[*oauth.Error](err); ok {
 		return err
 	}
+	//rule:outage-ends-grants
 	return oauth.Unavailable(err)
 }
 

@@ -37,6 +37,7 @@ func (s *Service) UpstreamToken(ctx context.Context, token string) (UpstreamToke
 	if err != nil {
 		return UpstreamToken{}, err
 	}
+	//rule:upstream-token-expired
 	if t := o.data.Upstream; t == nil || !t.nearlyExpired(s.opts.Now()) {
 		return o.upstreamToken(), nil
 	}
@@ -99,9 +100,11 @@ func (u *use) decide() (records.Verdict, error) {
 		return records.Keep, nil
 	}
 	refused := u.refused != 0 && u.refused == g.UpstreamGeneration
+	//rule:upstream-token-refused-again upstream-token-refused-later
 	if refused && g.Refused != nil && g.Refused.Generation == u.refused-1 && u.now.Sub(time.Unix(g.Refused.At, 0)) < refusedAgain {
 		return records.Remove, oauth.InvalidToken("the grant has ended").Because(errRefusedAgain)
 	}
+	//rule:upstream-token-refused
 	verdict, err := u.renewFirst(refused || o.data.Upstream.nearlyExpired(u.now), o.dataKey, o.data)
 	if refused && errors.Is(err, errLeased) {
 		g.Refused = &refusal{Generation: u.refused, At: u.now.Unix()}

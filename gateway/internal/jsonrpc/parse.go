@@ -102,6 +102,7 @@ func parse(body []byte) (b Body, err error) {
 		return Body{}, err
 	case len(b.Calls) == 0:
 		return Body{}, invalid("a batch has no message")
+	//rule:behind-the-message
 	case s.peek() != 0 || s.pos < len(body):
 		return Body{}, errors.New("there is something behind the message")
 	}
@@ -193,6 +194,7 @@ func plain(name []byte) bool {
 // mistakable says whether some reader would take name for the other: Go's own does not
 // tell capitals apart, and in JavaScript __proto__ can stand in for all.
 func mistakable(name []byte, other string) bool {
+	//rule:capitals
 	return string(name) != other && strings.EqualFold(string(name), other) || string(name) == "__proto__"
 }
 

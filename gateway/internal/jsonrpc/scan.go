@@ -79,6 +79,7 @@ func (s *scanner) value() error {
 }
 
 func (s *scanner) enter() error {
+	//rule:nested-deep
 	if s.depth++; s.depth > maxDepth {
 		return errDepth
 	}
@@ -120,6 +121,7 @@ func (s *scanner) object(member func(name []byte) error) error {
 	s.depth--
 	slices.SortFunc(names, bytes.Compare)
 	for i := 1; i < len(names); i++ {
+		//rule:members-twice
 		if bytes.Equal(names[i-1], names[i]) {
 			return errTwice
 		}
@@ -272,6 +274,7 @@ func (s *scanner) text() ([]byte, error) {
 			if escape(raw[i:]) == 6 {
 				low = hex(raw[i+2 : i+6])
 			}
+			//rule:half-surrogates
 			if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
 				return nil, errAmbiguous
 			}

@@ -71,6 +71,7 @@ func (k *Key) Derive(label Label, parts ...[]byte) [32]byte {
 	m := sub.macs.Get().(*mac) //nolint:forcetypeassert // holds nothing else
 	m.input = m.input[:0]
 	for _, p := range parts {
+		//rule:ambiguous-parts
 		m.input = binary.BigEndian.AppendUint32(m.input, uint32(len(p))) //nolint:gosec // parts are short
 		m.input = append(m.input, p...)
 	}
@@ -86,6 +87,7 @@ func (k *Key) Derive(label Label, parts ...[]byte) [32]byte {
 // AEAD returns a cipher of its own for each context, such as a record's id:
 // so no number of writes to other contexts wears out its random nonces.
 func (k *Key) AEAD(label Label, context []byte) (cipher.AEAD, error) {
+	//rule:one-key-for-all-records
 	key := k.Derive(label, context)
 	return NewAEAD(key[:])
 }

@@ -58,6 +58,7 @@ func (r *Ring) Replace(s *config.KeySet) error {
 	}
 	now := r.set.Load()
 	for _, k := range now.keys {
+		//rule:another-key-under-the-id
 		if other := next.byID[k.ID]; other != nil && !Equal(other.derived[LabelMAC].secret, k.derived[LabelMAC].secret) {
 			return fmt.Errorf("key %d is not the one that it was", k.ID)
 		}
@@ -65,6 +66,7 @@ func (r *Ring) Replace(s *config.KeySet) error {
 	if id := now.newest(); next.byID[id] == nil && !next.dropped[id] {
 		return fmt.Errorf("key %d is missing, which was the newest", id)
 	}
+	//rule:compromised-key
 	r.set.Store(next)
 	return nil
 }
@@ -74,6 +76,7 @@ func derive(s *config.KeySet) (*set, error) {
 	for _, root := range s.Keys {
 		k := &Key{ID: root.ID, notBefore: root.NotBefore, derived: map[Label]*subkey{}}
 		for _, label := range labels {
+			//rule:one-key-for-all-uses
 			b, err := hkdf.Key(sha256.New, root.Secret, nil, string(label), 32)
 			if err != nil {
 				return nil, fmt.Errorf("deriving keys: %w", err)
@@ -107,6 +110,7 @@ func (r *Ring) Current(now time.Time) *Key { return r.Since(now)[0] }
 func (r *Ring) Since(then time.Time) []*Key {
 	keys := r.set.Load().keys
 	for i := len(keys) - 1; i > 0; i-- {
+		//rule:new-key-at-once
 		if !keys[i].notBefore.After(then) {
 			return keys[i:]
 		}
@@ -123,8 +127,10 @@ func (r *Ring) Find(id uint8) (*Key, error) {
 	// After id 255 comes 1.
 	after := (int(id) - int(s.newest()) + 255) % 255
 	switch {
+	//rule:dropped-key-on-its-way
 	case s.dropped[id]:
 		return nil, ErrDropped
+	//rule:key-on-its-way-unknown
 	case id > 0 && after <= ahead:
 		return nil, ErrNotYet
 	}

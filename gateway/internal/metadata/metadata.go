@@ -61,6 +61,7 @@ type Server struct {
 // is inserted between host and path (RFC 9728 section 3.1).
 func ResourceMetadataURL(publicURL, path string) string {
 	origin, prefix := split(publicURL)
+	//rule:resource-metadata-appended
 	return origin + wellKnownResource + prefix + strings.TrimSuffix(path, "/")
 }
 
@@ -143,6 +144,7 @@ func (s Server) server() serverDocument {
 		methods = append(methods, "none")
 	}
 	d := serverDocument{
+		//rule:issuer-slash
 		Issuer:                s.PublicURL,
 		AuthorizationEndpoint: s.PublicURL + s.Authorize,
 		TokenEndpoint:         s.PublicURL + s.Token,
@@ -155,9 +157,11 @@ func (s Server) server() serverDocument {
 		TokenAlgorithms:       assertion.AlgorithmNames(),
 		RevocationMethods:     methods,
 		RevocationAlgorithms:  assertion.AlgorithmNames(),
-		CodeChallengeMethods:  []string{"S256"},
-		IssParameter:          true,
-		ClientDocuments:       s.ClientDocuments,
+		//rule:plain-announced
+		CodeChallengeMethods: []string{"S256"},
+		//rule:iss-unannounced
+		IssParameter:    true,
+		ClientDocuments: s.ClientDocuments,
 	}
 	if s.ClientCredentials {
 		d.GrantTypes = append(d.GrantTypes, "client_credentials")

@@ -29,6 +29,7 @@ func (c Challenge) String() string {
 	add("error", c.Error)
 	add("error_description", c.Description)
 	add("scope", c.Scope.String())
+	//rule:challenge-without-metadata
 	add("resource_metadata", c.ResourceMetadata)
 	return b.String()
 }

@@ -64,6 +64,7 @@ func ParseForm(r *http.Request) (Params, *Error) {
 	if e != nil {
 		return nil, e
 	}
+	//rule:parameters-in-query
 	values, err := url.ParseQuery(string(body))
 	if err != nil {
 		return nil, InvalidRequest("the body is not form-encoded").Because(err)
@@ -77,6 +78,7 @@ func ParseForm(r *http.Request) (Params, *Error) {
 
 // ReadBody reads a body of at most limit bytes.
 func ReadBody(r *http.Request, limit int64) ([]byte, *Error) {
+	//rule:body-limit
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 		e := InvalidRequest("the body is longer than %d bytes", limit)
@@ -97,6 +99,7 @@ func newParams(values url.Values) (Params, *Error) {
 			continue
 		}
 		switch {
+		//rule:parameter-twice
 		case len(all) > 1 && name != "resource":
 			bad = InvalidRequest("%s stands more than once", name)
 		case slices.ContainsFunc(all, func(v string) bool { return tooLong(name, v) }):

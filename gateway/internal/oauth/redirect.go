@@ -44,10 +44,12 @@ func (p RedirectPolicy) Check(s string) error {
 	case "http":
 	case "https":
 		host := strings.ToLower(u.Hostname())
+		//rule:redirect-any-host
 		if len(p.Hosts) > 0 && !slices.ContainsFunc(p.Hosts, func(allowed string) bool { return matchHost(allowed, host) }) {
 			return errors.New("its host is not one of those that may be used here")
 		}
 	default:
+		//rule:redirect-any-scheme
 		if !slices.Contains(p.Schemes, u.Scheme) && (!strings.Contains(u.Scheme, ".") || !slices.Contains(p.Schemes, AnyReverseDomain)) {
 			return errors.New("its scheme is not one of those that may be used here")
 		}
@@ -57,6 +59,7 @@ func (p RedirectPolicy) Check(s string) error {
 
 // matchHost says whether host is the allowed one, or below the domain behind "*.".
 func matchHost(allowed, host string) bool {
+	//rule:redirect-host-suffix
 	if domain, ok := strings.CutPrefix(allowed, "*"); ok {
 		return strings.HasSuffix(host, strings.ToLower(domain)) && len(host) > len(domain)
 	}
@@ -84,9 +87,11 @@ func parseRedirectURI(s string) (*url.URL, error) {
 	if err != nil || u.Scheme == "" {
 		return nil, errors.New("it is not an absolute URI")
 	}
+	//rule:redirect-fragment
 	if strings.Contains(s, "#") {
 		return nil, errors.New("it has a fragment")
 	}
+	//rule:redirect-user
 	if u.User != nil {
 		return nil, errors.New("it has a user name")
 	}
@@ -96,8 +101,10 @@ func parseRedirectURI(s string) (*url.URL, error) {
 	switch {
 	case u.Scheme == "https" && u.Hostname() == "":
 		return nil, errors.New("it has no host")
+	//rule:redirect-http
 	case u.Scheme == "http" && !config.IsLoopback(u.Hostname()):
 		return nil, errors.New("http is for loopback hosts only")
+	//rule:redirect-special-scheme
 	case slices.Contains(specialSchemes, u.Scheme):
 		return nil, errors.New("its scheme is not an app's")
 	}
@@ -108,6 +115,7 @@ func parseRedirectURI(s string) (*url.URL, error) {
 // at presented. They must be the same to the byte, save that a loopback
 // redirect may come with any port (RFC 8252 section 7.3).
 func MatchRedirectURI(registered []string, presented string) bool {
+	//rule:redirect-prefix
 	return slices.Contains(registered, presented) ||
 		slices.ContainsFunc(registered, func(r string) bool { return sameButPort(r, presented) })
 }
@@ -127,6 +135,7 @@ func withoutPort(s string) (string, bool) {
 	if CheckRedirectURI(s) != nil {
 		return "", false
 	}
+	//rule:redirect-any-port
 	rest, ok := strings.CutPrefix(s, "http://")
 	if !ok {
 		return "", false

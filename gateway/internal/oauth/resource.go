@@ -25,6 +25,7 @@ func SameResource(resource, presented string) bool {
 		return false
 	}
 	return strings.EqualFold(r.Scheme, p.Scheme) && hostPort(r) == hostPort(p) &&
+		//rule:resource-other-path
 		strings.TrimSuffix(r.EscapedPath(), "/") == strings.TrimSuffix(p.EscapedPath(), "/") &&
 		r.RawQuery == p.RawQuery
 }
@@ -44,6 +45,7 @@ func ChooseResource(publicURL string, resources, asked []string) (string, *Error
 	if len(asked) == 1 && SameResource(publicURL, asked[0]) {
 		return resources[0], nil
 	}
+	//rule:foreign-resource
 	return "", InvalidTarget("resource must be one URL of this server")
 }
 

@@ -75,6 +75,7 @@ var ErrUnlisted = errors.New("no scope names this tool, so nobody may call it he
 func (r *Rules) Missing(calls []jsonrpc.Call, held oauth.Scopes) (oauth.Scopes, error) {
 	var missing oauth.Scopes
 	need := func(anyOf oauth.Scopes) {
+		//rule:one-of-several
 		if len(anyOf) > 0 && len(held.Missing(anyOf)) == len(anyOf) {
 			missing = missing.With(anyOf[:1])
 		}
@@ -84,9 +85,11 @@ func (r *Rules) Missing(calls []jsonrpc.Call, held oauth.Scopes) (oauth.Scopes, 
 		switch c.Method {
 		case jsonrpc.CallTool:
 			scopes := r.tools.naming(c.Name)
+			//rule:unlisted-tools
 			if r.denyUnlistedTools && len(scopes) == 0 {
 				return nil, ErrUnlisted
 			}
+			//rule:no-operation-scope
 			need(scopes)
 		case jsonrpc.GetPrompt:
 			need(r.prompts.naming(c.Name))
@@ -98,6 +101,7 @@ func (r *Rules) Missing(calls []jsonrpc.Call, held oauth.Scopes) (oauth.Scopes, 
 			if err != nil {
 				return nil, err
 			}
+			//rule:uris-undecoded
 			need(r.resources.naming(uri))
 		}
 	}

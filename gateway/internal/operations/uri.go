@@ -53,6 +53,7 @@ func normalized(uri string) (string, error) {
 	if slashes {
 		begin += "//" + host
 	}
+	//rule:uris-that-lead-up
 	switch segments := strings.Split(strings.TrimPrefix(path, "/"), "/"); {
 	case strings.ContainsAny(host, `/\@?#`), strings.Contains(path, `\`), defaultPort.MatchString(begin) && slashes,
 		special.MatchString(scheme) && (!slashes || path == "" || (scheme == "file") != (host == "")),

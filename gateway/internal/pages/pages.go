@@ -34,6 +34,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 var policy = func() string {
 	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		//rule:consent-framed-csp
 		"'; base-uri 'none'; frame-ancestors 'none'"
 }()
 
@@ -126,7 +127,9 @@ func write(w http.ResponseWriter, status int, name string, data any) {
 // cache keeps it, nobody frames it, and where it leads does not learn its URL.
 func SetHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
+	//rule:referrer
 	h.Set("Referrer-Policy", "no-referrer")
+	//rule:consent-framed
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 }
@@ -149,6 +152,7 @@ func Clean(s string) string {
 		if unicode.IsSpace(c) {
 			c = ' '
 		}
+		//rule:name-turns-line
 		if !unicode.IsPrint(c) || strings.ContainsRune(blanks, c) {
 			continue
 		}

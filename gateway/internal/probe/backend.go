@@ -57,6 +57,7 @@ func Backend(e Endpoint, transport http.RoundTripper) func(context.Context) (str
 		session, err := client.Connect(ctx, over, nil)
 		if err != nil {
 			failure := seen.explain(ctx, endpoint, err)
+			//rule:probe-not-introduced
 			if e.Guarded && failure.Reason == config.ReasonBackendUnauthorized {
 				return failure.Message + ", since nobody is introduced", nil
 			}

@@ -73,6 +73,7 @@ func (b balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !ok || !b.podsKnown(r.Context()) {
 		return nil, errNoPod
 	}
+	//rule:session-at-any-pod
 	pinned := c.pod
 	var tried []*pods.Pod
 	for {
@@ -83,6 +84,7 @@ func (b balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, errNoPod
 		}
 		resp, err := b.send(r, c)
+		//rule:sent-twice
 		if err == nil || !notSent(err) {
 			return resp, err
 		}

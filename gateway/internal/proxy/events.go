@@ -97,12 +97,14 @@ func (a *answer) wait() {
 	until := time.Now().Add(stuckAfter)
 	if until.Sub(a.until) > stuckAfter/10 {
 		a.until = until
+		//rule:stuck-reader-kept
 		_ = a.control.SetWriteDeadline(until) // not every writer has deadlines; the server's own has
 	}
 }
 
 // rest lets nothing happen while nothing is sent. mu is held.
 func (a *answer) rest() {
+	//rule:quiet-stream-in-http2
 	if a.shared {
 		a.until = time.Time{}
 		_ = a.control.SetWriteDeadline(time.Time{}) // as in wait
@@ -121,6 +123,7 @@ func (a *answer) look() {
 	if e.timer == nil {
 		return
 	}
+	//rule:comment-within-an-event
 	if e.keepAlive > 0 && time.Since(e.last) >= e.keepAlive && e.between() {
 		a.wait()
 		_, err := io.WriteString(a.ResponseWriter, comment)

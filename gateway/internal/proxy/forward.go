@@ -33,6 +33,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 	status, message := 0, ""
 	switch {
 	case h.Plain:
+		//rule:session-on-a-page
 		r.Header.Del(sessionHeader) // of another route, if of any
 		c.target = h.below(r.URL)
 	case h.isEndpoint(r.URL.Path):
@@ -57,6 +58,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 	// It remembers the body's end, too. The server closes the body when the answer
 	// begins, and a transport that looks for the end once more, after that, would take
 	// the closed body for a failure and cut the answer off.
+	//rule:request-of-any-size
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 	if r.ContentLength > 0 && r.ContentLength <= smallBody {
@@ -95,9 +97,11 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	if c != nil && c.target != nil {
 		out.URL = c.target
 	}
+	//rule:clients-host-to-backend
 	out.Host = h.Backend.Host // its own, which servers that guard against rebinding insist on
 	out.Trailer = nil         // or the client could still name headers behind the body
 	for name := range out.Header {
+		//rule:identity-header-from-client
 		if plain := caller.PlainName(name); claimed(name, plain) || h.Caller.Says(plain) {
 			delete(out.Header, name)
 		}
@@ -105,6 +109,7 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	if p.In.Method == http.MethodGet {
 		out.Header.Del("Accept-Encoding") // a compressed stream is a buffered one
 	}
+	//rule:clients-word-for-address
 	out.Header.Set("X-Forwarded-For", h.Sources.Of(p.In).String())
 	out.Header.Set("X-Forwarded-Host", h.PublicURL.Host)
 	out.Header.Set("X-Forwarded-Proto", h.PublicURL.Scheme)
@@ -122,11 +127,13 @@ func claimed(name, plain string) bool {
 		return plain != name // a session that was not opened
 	}
 	switch plain {
+	//rule:token-to-backend cookie-to-backend
 	case "Authorization", "Cookie", "Origin", "Forwarded", "Upgrade", "Connection",
 		"Remote-User", "X-Remote-User", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
 		"X-Original-Url", "X-Rewrite-Url": // by which some frameworks take another path
 		return true
 	}
+	//rule:identity-claimed
 	return strings.HasPrefix(plain, "X-Forwarded-") || strings.HasPrefix(plain, "X-Auth-Request-") ||
 		strings.HasPrefix(plain, "Proxy-") || strings.HasPrefix(plain, "X-Vestibule-")
 }
@@ -151,10 +158,12 @@ func isStream(resp *http.Response) bool {
 // by them clients tell which revision of MCP the backend speaks. Headers that
 // are the gateway's to say are taken out.
 func (h *Handler) modifyResponse(resp *http.Response) error {
+	//rule:backend-401
 	if resp.StatusCode == http.StatusUnauthorized && (!h.Plain || !h.Public) {
 		return errBackendUnauthorized
 	}
 	for name := range resp.Header {
+		//rule:cookie-of-backend cors-of-backend header-for-the-origin
 		if name == "Set-Cookie" || name == "Www-Authenticate" || ofOrigin[name] || strings.HasPrefix(name, "Access-Control-") {
 			delete(resp.Header, name)
 		}
@@ -184,6 +193,7 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 		cors.Expose(resp.Header, c.origin)
 	}
 	if h.Public {
+		//rule:page-in-our-origin
 		resp.Header.Add("Content-Security-Policy", sandbox)
 	}
 	if h.Plain {

@@ -134,12 +134,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cors.Preflight(w, r, h.methods)
 		return
 	}
+	//rule:method-before-token path-before-token
 	who, token, e := h.authenticate(r)
 	if e != nil {
 		h.hurry(w)
 		h.refuse(w, r, e)
 		return
 	}
+	//rule:ambiguous-path
 	if !h.Serves(r.URL.Path) || h.Plain && ambiguous(r.URL) {
 		h.hurry(w)
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path; the endpoint is "+h.Resource)
@@ -150,6 +152,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !ok {
 			return
 		}
+		//rule:quota-of-streams
 		defer done()
 	}
 	if !h.permit(w, r, who) {
@@ -169,10 +172,12 @@ func (h *Handler) hurry(w http.ResponseWriter) {
 // name that is not the server's (DNS rebinding), or from an origin that was
 // not let in. It returns the origin if there is one.
 func (h *Handler) comesFrom(r *http.Request) (string, *oauth.Error) {
+	//rule:any-host
 	if host := h.Sources.HostOf(r); !sameHost(host, h.PublicURL) {
 		return "", forbidden("the Host header does not name this server", errors.New("the host is not that of publicURL"))
 	}
 	origin, ok := h.Origins().Allow(r)
+	//rule:route-from-any-origin
 	if !ok {
 		return "", forbidden("this origin may not call this server", errors.New("the origin is not in allowedOrigins"))
 	}
@@ -200,6 +205,7 @@ var errNoCredentials = errors.New("no bearer token")
 // authenticate is the one way in.
 func (h *Handler) authenticate(r *http.Request) (who identity.Identity, token string, e *oauth.Error) {
 	if h.Public {
+		//rule:public-token-in-query
 		return who, "", tokenInQuery(r)
 	}
 	if token, e = bearer(r); e != nil {
@@ -240,6 +246,7 @@ func bearer(r *http.Request) (string, *oauth.Error) {
 // tokenInQuery refuses one there: the query goes on to the backend, which no token may
 // reach.
 func tokenInQuery(r *http.Request) *oauth.Error {
+	//rule:token-in-query
 	if r.URL.RawQuery != "" && r.URL.Query().Has("access_token") {
 		return oauth.InvalidRequest("there is an access token in the query")
 	}
@@ -255,6 +262,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error,
 	case errors.Is(e, errNoCredentials):
 		// Every connection of every client begins so: not worth an audit line.
 		e = &oauth.Error{Code: "unauthorized", Status: http.StatusUnauthorized, Description: "an access token is needed"}
+		//rule:challenge-missing
 		w.Header().Set("WWW-Authenticate", c.String())
 		oauth.WriteError(w, e)
 		return

@@ -58,6 +58,7 @@ func (h *Handler) permit(w http.ResponseWriter, r *http.Request, who identity.Id
 	if rules != nil {
 		var body jsonrpc.Body
 		if body, refused = h.read(w, r); refused == nil {
+			//rule:first-of-a-batch
 			calls = body.Calls
 			var more oauth.Scopes
 			more, refused = rules.Missing(calls, who.Scopes)
@@ -68,10 +69,12 @@ func (h *Handler) permit(w http.ResponseWriter, r *http.Request, who identity.Id
 	case refused != nil && (len(missing) == 0 || errors.Is(refused, operations.ErrUnlisted)):
 		h.turnDown(w, r, who, calls, refused)
 		return false
+	//rule:tools-for-everybody
 	case len(missing) > 0 && h.Public:
 		h.hurry(w)
 		h.turnDown(w, r, who, calls, errNoScopes)
 		return false
+	//rule:scope-not-enforced
 	case len(missing) > 0:
 		h.askForMore(w, r, who, calls, needed, missing)
 		return false
@@ -89,6 +92,7 @@ func (h *Handler) askForMore(w http.ResponseWriter, r *http.Request, who identit
 		Description: "the token lacks a scope that this request needs",
 		Cause:       errors.New("it lacks " + missing.String()),
 	}
+	//rule:scopes-held-unsaid
 	c := oauth.Challenge{ResourceMetadata: h.ResourceMetadata, Scope: needed.With(who.Scopes), Error: e.Code, Description: e.Description}
 	w.Header().Set("WWW-Authenticate", c.String())
 	h.audited(r, who, calls, e.Facts()...)
@@ -120,12 +124,15 @@ func (h *Handler) audited(r *http.Request, who identity.Identity, calls []jsonrp
 // read reads the body of a request, whatever its method: frameworks differ in which
 // they look at. Without one, nothing is asked for.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) (jsonrpc.Body, error) {
+	//rule:announced-body-waited-for
 	if r.ContentLength > maxBody {
 		return jsonrpc.Body{}, errTooLarge
 	}
+	//rule:types-and-encodings
 	if e := judgeable(r.Header); e != nil && r.ContentLength != 0 {
 		return jsonrpc.Body{}, e
 	}
+	//rule:body-without-end
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	switch {
 	case err != nil:
@@ -135,6 +142,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (jsonrpc.Body, er
 	}
 	body, err := jsonrpc.Parse(data)
 	if err == nil {
+		//rule:headers-differ
 		err = mirrored(r.Header, body)
 	}
 	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil

@@ -55,6 +55,7 @@ func (h *Handler) sealSession(resp *http.Response) error {
 	if err != nil {
 		return err
 	}
+	//rule:session-unsealed
 	resp.Header.Set(sessionHeader, sealed)
 	return nil
 }
@@ -120,6 +121,7 @@ func (h *Handler) openSession(r *http.Request, c *call) (status int, message str
 // request; and finds its pod.
 func (h *Handler) open(r *http.Request, c *call, sealed string) (s session, status int, message string) {
 	s, err := seal.Open[session](h.Sessions, sealed)
+	//rule:session-of-another-user session-of-another-route equal-subjects
 	if err == nil && (s.Route != h.Path || s.Issuer != c.who.Issuer || s.Subject != c.who.Subject) {
 		err = errors.New("it is another user's, or another route's")
 	}
@@ -135,6 +137,7 @@ func (h *Handler) open(r *http.Request, c *call, sealed string) (s session, stat
 		if !h.podsKnown(r.Context()) {
 			return s, http.StatusServiceUnavailable, "the session's pod cannot be looked up now; try again shortly"
 		}
+		//rule:session-of-a-lost-pod
 		if c.pod = h.Pods.Find(s.Pod); c.pod == nil {
 			// It took the session with it: the client is to begin another.
 			return s, http.StatusNotFound, "there is no such session"

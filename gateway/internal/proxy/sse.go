@@ -65,6 +65,7 @@ func (h *Handler) leadBack(resp *http.Response) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w: the endpoint is no URL", errEndpoint)
+		//rule:messages-elsewhere
 		case target.Host != h.Backend.Host || target.Scheme != h.Backend.Scheme:
 			return fmt.Errorf("%w: the endpoint is at another host", errEndpoint)
 		case len(target.RequestURI()) > maxSessionID:

@@ -40,6 +40,7 @@ func (q *Quotas) Begin(who identity.Identity) (done func(), wait time.Duration, 
 	if limits == (config.Quotas{}) {
 		return func() {}, 0, true
 	}
+	//rule:quota-of-issuers
 	person := user{who.Issuer, who.Subject}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -48,14 +49,17 @@ func (q *Quotas) Begin(who identity.Identity) (done func(), wait time.Duration, 
 	}
 	// The user first: one who asks too much must not use up what others have who
 	// share the client.
+	//rule:quota-of-users
 	if wait, ok = q.users.take(person, limits.RequestsPerMinutePerUser, q.now); !ok {
 		return nil, wait, false
 	}
+	//rule:quota-of-clients
 	if wait, ok = q.clients.take(who.ClientID, limits.RequestsPerMinutePerClient, q.now); !ok {
 		return nil, wait, false
 	}
 	q.users.begin(person)
 	q.clients.begin(who.ClientID)
+	//rule:quota-kept
 	return func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()

@@ -34,6 +34,7 @@ func unopened(why error) error {
 	if errors.Is(why, keys.ErrDropped) {
 		return fmt.Errorf("%w: %w", store.ErrNotFound, why)
 	}
+	//rule:unreadable-is-absent
 	return fmt.Errorf("%w: %w", store.ErrUnavailable, why)
 }
 

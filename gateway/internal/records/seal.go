@@ -65,8 +65,11 @@ func (s sealer) open(id store.ID, value []byte, into any) error {
 
 func (s sealer) associated(id store.ID, head []byte) []byte {
 	b := binary.BigEndian.AppendUint16(nil, uint16(len(s.uid))) //nolint:gosec // a UID is short
+	//rule:record-of-another-server
 	b = append(b, s.uid...)
+	//rule:record-of-another-kind
 	b = append(b, byte(s.kind))
 	b = append(b, id[:]...)
+	//rule:record-lives-longer
 	return append(b, head...)
 }

@@ -132,6 +132,7 @@ func (t *Table[T]) Peek(id store.ID) (record *T, heard time.Time) {
 
 // Fresh says whether a copy last heard of then is still good.
 func (t *Table[T]) Fresh(heard time.Time) bool {
+	//rule:copy-always-fresh
 	return t.opts.Now().Sub(heard) < t.opts.FreshFor
 }
 
@@ -155,6 +156,7 @@ func (t *Table[T]) get(ctx context.Context, id store.ID) (*row[T], error) {
 	if err != nil {
 		return nil, unopened(err)
 	}
+	//rule:expired-record
 	if !t.opts.Now().Before(r.expires) {
 		return nil, store.ErrNotFound
 	}
@@ -241,6 +243,7 @@ func (t *Table[T]) Update(ctx context.Context, id store.ID, change func(*T) (Ver
 			return unopened(err)
 		}
 		verdict, refusal := change(record)
+		//rule:refused-on-copy
 		if !live && (refusal != nil || verdict != Write) {
 			r = nil
 			continue

@@ -58,6 +58,7 @@ func (h *Handler) manage(r *http.Request, clientID string) (map[string]any, *oau
 	if token == "" {
 		return nil, notAdmitted(errors.New("no registration access token was sent"))
 	}
+	//rule:managed-without-limit
 	if e := h.take(r); e != nil {
 		return nil, e
 	}
@@ -142,6 +143,7 @@ func (h *Handler) describe(c *clients.Client, issued clients.Issued) map[string]
 			answer[name] = value
 		}
 	}
+	//rule:null-in-registration
 	if len(c.JWKS) > 0 {
 		answer["jwks"] = json.RawMessage(c.JWKS)
 	}

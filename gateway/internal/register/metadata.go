@@ -48,6 +48,7 @@ func (h *Handler) parse(members map[string]json.RawMessage) (clients.Client, *oa
 	if c.Metadata, err = json.Marshal(h.echo(&m)); err != nil {
 		m.fail(oauth.AsError(err))
 	}
+	//rule:registration-kept-whole
 	if n := kept(c); m.bad == nil && n > maxKept {
 		m.fail(invalidMetadata("what is to be kept of this client has %d bytes; at most %d are kept", n, maxKept))
 	}
@@ -119,6 +120,7 @@ func (h *Handler) method(m *metadata) string {
 		return clients.MethodBasic
 	case !slices.Contains(methods, method):
 		m.fail(invalidMetadata("token_endpoint_auth_method must be %s", oneOf(methods)))
+	//rule:public-clients
 	case method == clients.MethodNone && !h.Settings.PublicClients:
 		m.fail(invalidMetadata("clients without a secret may not register here: token_endpoint_auth_method must be %s", oneOf(methods[1:])))
 	}
@@ -226,6 +228,7 @@ func (m *metadata) redirectURIs(policy oauth.RedirectPolicy) []string {
 	var good []string
 	reason := errors.New("there is none")
 	for _, u := range asked {
+		//rule:bad-redirect-registered
 		if err := policy.Check(u); err != nil {
 			reason = err
 		} else if !slices.Contains(good, u) {

@@ -111,6 +111,7 @@ func (h *Handler) admitted(r *http.Request) (c clients.Client, e *oauth.Error) {
 		e.Status = http.StatusMethodNotAllowed
 		return c, e
 	}
+	//rule:registration-closed
 	if !h.Settings.Enabled {
 		e := oauth.InvalidRequest("clients cannot register here: ask who runs this server for a client id")
 		e.Status = http.StatusForbidden
@@ -119,6 +120,7 @@ func (h *Handler) admitted(r *http.Request) (c clients.Client, e *oauth.Error) {
 	guarded := h.Settings.InitialAccessTokenFile != ""
 	if guarded {
 		// Counted first: else whoever guesses could go on guessing.
+		//rule:initial-access-token-guessed
 		if e := h.take(r); e != nil {
 			return c, e
 		}
@@ -167,6 +169,7 @@ func parseMembers(body []byte) (map[string]json.RawMessage, *oauth.Error) {
 }
 
 func (h *Handler) take(r *http.Request) *oauth.Error {
+	//rule:registration-unlimited
 	if wait, ok := h.Take(r); !ok {
 		return tooMany(wait, errors.New("too many registrations from this source, or in all"))
 	}

@@ -72,6 +72,7 @@ func Open[T any](b Box, s string) (T, error) {
 		return zero, ErrInvalid
 	}
 	var v sealed[T]
+	//rule:cookie-without-end
 	if err := cbor.Unmarshal(plain, &v); err != nil || !b.Now().Before(time.Unix(v.Expires, 0)) {
 		return zero, ErrInvalid
 	}
@@ -79,5 +80,6 @@ func Open[T any](b Box, s string) (T, error) {
 }
 
 func (b Box) associated(head []byte) []byte {
+	//rule:cookie-of-another-server
 	return append(append([]byte{}, head...), b.ServerUID...)
 }

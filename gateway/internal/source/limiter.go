@@ -105,6 +105,7 @@ func (l *KeyedLimiter[K]) forget(now time.Time) {
 func network(addr netip.Addr) netip.Prefix {
 	bits := 32
 	if addr.Is6() {
+		//rule:limit-per-address
 		bits = 64
 	}
 	p, err := addr.Prefix(bits)

@@ -33,10 +33,12 @@ func NewResolver(trustedProxies []string) (*Resolver, error) {
 // the zero address if the peer's own cannot be told.
 func (r *Resolver) Of(req *http.Request) netip.Addr {
 	peer := peerOf(req)
+	//rule:anybody-is-a-proxy
 	if !r.trusts(peer) {
 		return peer
 	}
 	hops := strings.Split(strings.Join(req.Header.Values("X-Forwarded-For"), ","), ",")
+	//rule:forwarded-from-the-left
 	for _, hop := range slices.Backward(hops) {
 		addr, ok := parseHop(hop)
 		if !ok {
@@ -69,6 +71,7 @@ func AddrOf(ctx context.Context) netip.Addr {
 // HostOf returns the host that the sender asked for: the Host header, or what a
 // trusted proxy says that it was.
 func (r *Resolver) HostOf(req *http.Request) string {
+	//rule:forwarded-host
 	if r.trusts(peerOf(req)) {
 		if forwarded := req.Header.Values("X-Forwarded-Host"); len(forwarded) == 1 && !strings.Contains(forwarded[0], ",") {
 			return forwarded[0]

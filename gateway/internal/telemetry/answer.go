@@ -25,6 +25,7 @@ type answer struct {
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 func (a *answer) WriteHeader(status int) {
+	//rule:interim-answers-counted
 	if a.status == 0 && status >= http.StatusOK { // those before are interim
 		a.status, a.begun = status, time.Now()
 		if a.streams != nil && strings.HasPrefix(a.Header().Get("Content-Type"), "text/event-stream") {
@@ -61,6 +62,7 @@ var statuses = func() (all [600]string) {
 
 func codeOf(status int) string {
 	if status < 0 || status >= len(statuses) || statuses[status] == "" {
+		//rule:any-status-as-label
 		return other
 	}
 	return statuses[status]
@@ -72,5 +74,6 @@ func methodOf(r *http.Request) string {
 	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodHead:
 		return r.Method
 	}
+	//rule:methods-as-labels
 	return other
 }

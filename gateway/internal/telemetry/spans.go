@@ -20,6 +20,7 @@ func (t *Tracing) Handler(pattern string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := t.headers.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 		method := methodOf(r)
+		//rule:paths-in-spans
 		ctx, span := t.tracer.Start(ctx, method+" "+pattern, trace.WithSpanKind(trace.SpanKindServer),
 			trace.WithAttributes(route, attribute.String("http.request.method", method)))
 		a := &answer{ResponseWriter: w}
@@ -50,10 +51,12 @@ type tracedTransport struct {
 func (t tracedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	method := methodOf(r)
 	ctx, span := t.tracer.Start(r.Context(), method, trace.WithSpanKind(trace.SpanKindClient),
+		//rule:queries-in-spans
 		trace.WithAttributes(attribute.String("http.request.method", method), attribute.String("server.address", r.URL.Host)))
 	out := r.Clone(ctx)
 	// The sender's own: the state belongs to its id, and both may be malformed.
 	out.Header.Del("Traceparent")
+	//rule:trace-state-without-trace
 	out.Header.Del("Tracestate")
 	t.headers.Inject(ctx, propagation.HeaderCarrier(out.Header))
 	resp, err := t.next.RoundTrip(out)

@@ -70,6 +70,7 @@ func NewTracing(settings *config.Tracing, who Identity, log *slog.Logger) *Traci
 		// What a stranger says of a trace decides nothing; what this gateway has decided
 		// holds for all spans of the request.
 		sdktrace.WithSampler(sdktrace.ParentBased(some,
+			//rule:sampled-by-the-sender
 			sdktrace.WithRemoteParentSampled(some), sdktrace.WithRemoteParentNotSampled(some))),
 		sdktrace.WithBatcher(mute{exporter, log},
 			sdktrace.WithMaxQueueSize(queuedSpans), sdktrace.WithExportTimeout(3*sendWithin)),

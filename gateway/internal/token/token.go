@@ -100,6 +100,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The tokens are good, and must not wait. The next request renews the client.
 		h.Log.WarnContext(r.Context(), "a client cannot be renewed", "client_id", client.ID(), "error", err)
 	}
+	//rule:token-logged
 	h.Audit.Record(r, event, about,
 		slog.String("upstream", issued.Upstream), slog.String("subject", issued.Subject), slog.String("grant", issued.GrantID),
 		slog.String("scope", issued.Scopes.String()), slog.String("resource", issued.Resource), slog.Bool("retried", issued.Retried))
@@ -145,6 +146,7 @@ func (h *Handler) redeem(ctx context.Context, client *clients.Client, p oauth.Pa
 	if e != nil {
 		return nil, e
 	}
+	//rule:form-verifier
 	if !oauth.IsCodeVerifier(verifier) {
 		return nil, oauth.InvalidRequest("code_verifier must be 43 to 128 unreserved characters")
 	}

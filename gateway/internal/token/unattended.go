@@ -74,6 +74,7 @@ func (h *Handler) jwtBearer(ctx context.Context, client *clients.Client, p oauth
 		return nil, e
 	}
 	user := policy.User{Upstream: ByIssuer + who.IssuerName, Claims: who.Claims}
+	//rule:id-jag-no-rule
 	if !h.Allowed(user) {
 		return nil, oauth.InvalidGrant("this user may not use this server")
 	}
@@ -106,6 +107,7 @@ func (h *Handler) meant(signed, asked []string) (string, *oauth.Error) {
 	none := oauth.InvalidTarget("resource must be one URL of this server that the assertion names")
 	var ours []string
 	for _, r := range h.Resources {
+		//rule:id-jag-resource
 		if slices.ContainsFunc(signed, func(s string) bool { return oauth.SameResource(r, s) }) {
 			ours = append(ours, r)
 		}
@@ -139,6 +141,7 @@ func (h *Handler) scopes(client *clients.Client, resource, asked string, bound o
 		}
 	}
 	granted := slices.DeleteFunc(slices.Clone(wanted), func(s string) bool {
+		//rule:id-jag-scope
 		return !slices.Contains(all, s) || bound != nil && !slices.Contains(bound, s)
 	})
 	if granted = client.Narrow(granted); len(granted) == 0 {

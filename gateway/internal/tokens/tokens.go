@@ -92,6 +92,7 @@ func Parse(ring *keys.Ring, kind Kind, s string, now time.Time) (Token, error) {
 	var in [encodedLen]byte // a conversion would allocate
 	copy(in[:], encoded)
 	// The decoder skips line breaks, so the length counts as well.
+	//rule:token-spelled-twice
 	n, err := strict.Decode(raw[:], in[:])
 	if err != nil || n != rawLen || raw[0] != version {
 		return Token{}, ErrMalformed
@@ -104,6 +105,7 @@ func Parse(ring *keys.Ring, kind Kind, s string, now time.Time) (Token, error) {
 		return Token{}, fmt.Errorf("%w: %w", ErrForged, err)
 	}
 	mac := key.MAC(keys.LabelMAC, []byte(kind), raw[:bodyLen])
+	//rule:token-forged
 	if !keys.Equal(mac[:], raw[bodyLen:]) {
 		return Token{}, ErrForged
 	}
@@ -115,6 +117,7 @@ func Parse(ring *keys.Ring, kind Kind, s string, now time.Time) (Token, error) {
 	var exp [8]byte
 	copy(exp[3:], rest[4:])
 	t.Expires = time.Unix(int64(binary.BigEndian.Uint64(exp[:])), 0) //nolint:gosec // forty bits
+	//rule:token-expired
 	if !now.Before(t.Expires) {
 		return t, ErrExpired
 	}
@@ -124,6 +127,7 @@ func Parse(ring *keys.Ring, kind Kind, s string, now time.Time) (Token, error) {
 // NewSecret returns a random secret.
 func NewSecret() [SecretLen]byte {
 	var s [SecretLen]byte
+	//rule:secret-guessable
 	_, _ = rand.Read(s[:]) // never fails (crypto/rand)
 	return s
 }

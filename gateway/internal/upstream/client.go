@@ -69,6 +69,7 @@ func (t wantsJSON) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // getsOnly follows no redirect of a POST, which carries secrets.
 func getsOnly(r *http.Request, via []*http.Request) error {
+	//rule:secret-redirected
 	if via[0].Method != http.MethodGet || len(via) >= 5 {
 		return http.ErrUseLastResponse
 	}

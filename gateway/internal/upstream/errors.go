@@ -91,12 +91,14 @@ func classify(err error) error {
 	}](err); ok {
 		return fmt.Errorf("%w: %s", ErrUnreachable, netText(e))
 	}
+	//rule:upstream-quoted
 	return fmt.Errorf("%w: %s", ErrRefused, known(err))
 }
 
 // classifyToken reads an error of a token endpoint. GitHub has some codes of its
 // own, and sends them with status 200.
 func classifyToken(e *oauth2.RetrieveError) error {
+	//rule:upstream-down-is-refusal
 	if s := e.Response; s != nil && (s.StatusCode >= http.StatusInternalServerError || s.StatusCode == http.StatusTooManyRequests) {
 		return fmt.Errorf("%w: status %d at its token endpoint", ErrUnreachable, s.StatusCode)
 	}

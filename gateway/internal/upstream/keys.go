@@ -33,6 +33,7 @@ func (s *keySet) VerifySignature(ctx context.Context, jws *jose.JSONWebSignature
 	if err != nil {
 		return nil, err
 	}
+	//rule:id-token-unsigned
 	return jws.Verify(&key)
 }
 

@@ -44,6 +44,7 @@ func (u *Upstream) discoverOIDC(ctx context.Context, p *provider) error {
 	if err := p.getJSON(ctx, url, "", &d); err != nil {
 		return fmt.Errorf("discovery: %w", err)
 	}
+	//rule:upstream-issuer
 	if d.Issuer != c.IssuerURL {
 		return ErrIssuerDiffers
 	}
@@ -120,6 +121,7 @@ func verify(ctx context.Context, v *rp.IDTokenVerifier, accessToken, raw string,
 		return nil, err
 	}
 	// That of a refresh need not have it (OpenID Connect Core section 12.2).
+	//rule:upstream-nonce
 	if again := b.identity != nil && idToken.Nonce == ""; !again && !keys.Equal([]byte(idToken.Nonce), []byte(b.nonce)) {
 		return nil, oidc.ErrNonceInvalid
 	}
@@ -131,11 +133,13 @@ func (u *Upstream) addUserinfo(ctx context.Context, p *provider, accessToken str
 	if err := p.getJSON(ctx, p.oidc.userinfo, accessToken, &info); err != nil {
 		return fmt.Errorf("%w: no answer from its userinfo endpoint: %s", ErrUnreachable, netText(err))
 	}
+	//rule:userinfo-of-another
 	if info["sub"] != who.Subject {
 		return fmt.Errorf("%w: its userinfo endpoint answers for another user", ErrRefused)
 	}
 	if _, ok := info["email"]; ok {
 		// One source says both, or the id token's word would vouch for userinfo's address.
+		//rule:email-verified-elsewhere
 		delete(who.Claims, u.emailProof())
 	}
 	maps.Copy(who.Claims, info)
@@ -158,6 +162,7 @@ func (u *Upstream) settle(claims map[string]any) {
 	case v == true, v == "true": // as some providers write it
 	case proof != emailVerified && (v == "1" || v == 1.0): // as Entra writes it
 	default:
+		//rule:email-unverified
 		delete(claims, "email")
 	}
 	if _, ok := claims["email"]; ok {
@@ -169,6 +174,7 @@ func (u *Upstream) settle(claims map[string]any) {
 	// Entra does with the groups of users that have many.
 	if elsewhere, ok := claims["_claim_names"].(map[string]any); ok {
 		for name := range elsewhere {
+			//rule:claims-elsewhere
 			delete(claims, name)
 		}
 	}
@@ -180,10 +186,12 @@ func (u *Upstream) settle(claims map[string]any) {
 // admit returns ErrNotAdmitted for a user that is not of the configured domains
 // or tenants.
 func (u *Upstream) admit(who *Identity) error {
+	//rule:id-token-of-another-issuer
 	if !u.Serves(who.Issuer) {
 		return ErrNotAdmitted
 	}
 	for name, values := range u.config.OIDC.RequiredClaims {
+		//rule:everybody-admitted
 		if value, ok := who.Claims[name].(string); !ok || !slices.Contains(values, value) {
 			return ErrNotAdmitted
 		}

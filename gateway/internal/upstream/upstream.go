@@ -163,6 +163,7 @@ func (u *Upstream) AuthURL(ctx context.Context, state, nonce, verifier string) (
 	if err != nil {
 		return "", err
 	}
+	//rule:upstream-pkce
 	params := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(verifier)}
 	if o := u.config.OIDC; o != nil {
 		params = append(params, oauth2.SetAuthURLParam("nonce", nonce))
@@ -216,11 +217,13 @@ func (u *Upstream) expires(t *oauth2.Token) time.Time {
 // where it comes from though it could (RFC 9207 section 2.4).
 func (u *Upstream) checkIss(p *provider, iss string) error {
 	switch {
+	//rule:upstream-hides
 	case iss == "" && p.oidc != nil && p.oidc.sendsIss:
 		return fmt.Errorf("%w: it does not say which issuer it comes from", ErrRefused)
 	case iss == "", iss == u.Issuer(), u.Serves(iss), u.config.GitHub != nil && iss == githubIss(u.config.GitHub):
 		return nil
 	}
+	//rule:upstream-iss
 	return fmt.Errorf("%w: it came from another issuer", ErrRefused)
 }
 
@@ -256,6 +259,7 @@ func (u *Upstream) Renew(ctx context.Context, t Tokens, was Identity) (*Renewed,
 		u.doubt(p, err)
 		return renewed, err
 	}
+	//rule:renewed-another-user
 	if who.Issuer != was.Issuer || who.Subject != was.Subject {
 		return renewed, ErrOtherUser
 	}

@@ -101,6 +101,7 @@ func (s *Store) transact(ctx context.Context, w *write) (*answer, error) {
 	}
 	a := &answer{}
 	return a, s.call(ctx, func(ctx context.Context) error {
+		//rule:etcd-without-compare
 		resp, err := s.client.Txn(ctx).If(compare).Then(op).Else(clientv3.OpGet(name)).Commit()
 		if err != nil {
 			return err

@@ -178,6 +178,7 @@ func (s *Store) admit(batch []*write) []*write {
 			now = s.records[w.key]
 		}
 		switch {
+		//rule:last-writer-wins
 		case (now == nil) != (w.old == nil) || !bytes.Equal(now, w.old):
 			w.done <- store.ErrConflict
 		case w.old == nil && len(w.new) > store.Note && s.size[w.kind]+grown[w.kind]+len(w.new) > s.opts.MaxBytes:
@@ -249,6 +250,7 @@ func (s *Store) expired() (removals []*write) {
 	defer s.mu.RUnlock()
 	now := s.opts.Now()
 	for k, value := range s.records {
+		//rule:sweep-of-the-living
 		if expires, ok := store.Expires(value); ok && now.After(expires) {
 			removals = append(removals, &write{key: k, old: value, done: make(chan error, 1)})
 		}

@@ -99,6 +99,7 @@ func (m marker) serves() error {
 	case copying:
 		return errUnfinished
 	case left:
+		//rule:left-store-served
 		return errLeft
 	}
 	return nil
@@ -110,6 +111,7 @@ func (m marker) gives(to marker) error {
 	switch {
 	case m.State == copying:
 		return errPartialSource
+	//rule:left-store-copied
 	case m.State == left && (to.State != copying || !bytes.Equal(to.Move, m.Move)):
 		return errElsewhere // Else somebody has died just before the end of this move.
 	}

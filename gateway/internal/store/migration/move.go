@@ -96,6 +96,7 @@ func (m *mover) try(ctx context.Context, value []byte, now marker) error {
 	if !bytes.Equal(value, m.seen) || m.since.IsZero() {
 		m.seen, m.since = value, time.Now()
 	}
+	//rule:two-copy-at-once
 	if now.State == copying && time.Since(m.since) < m.lease {
 		return errOther
 	}
@@ -138,6 +139,7 @@ func (m *mover) allowed(ctx context.Context, now marker) error {
 	if err := old.gives(now); err != nil {
 		return err
 	}
+	//rule:store-in-use-replaced
 	if now.State == unmarked && len(m.target.live(m.now())) > 0 {
 		return errInUse // A move notes itself before it writes the first record.
 	}
@@ -185,6 +187,7 @@ func (m *mover) copyAll(ctx context.Context, l *lease) error {
 	renewing.Go(func() { cancel(l.renew(writing)) })
 	written, removed, err := m.level(writing, l)
 	if err == nil {
+		//rule:moved-store-not-left
 		err = m.leave(writing, l)
 	}
 	if err == nil {

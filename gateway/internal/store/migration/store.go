@@ -75,6 +75,7 @@ var errNotYet = fmt.Errorf("%w: it is not known yet to have every record", store
 func (s *Store) usable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	//rule:half-moved-is-served
 	return s.why
 }
 
