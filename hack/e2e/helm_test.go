@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// TestZZHelm comes at the very end: a release takes over what kustomize has installed,
-// and is removed. The CRD, the MCPServers and the gateways stay.
-func TestZZHelm(t *testing.T) {
+// A release takes over what kustomize has installed, and is removed. The CRD, the
+// MCPServers and the gateways stay.
+func TestARelease(t *testing.T) {
 	const controller = "deployment/vestibule-controller"
 	images := strings.Split(kubectl(t, "get", controller, "-n", "vestibule-system", "-o",
 		`jsonpath={.spec.template.spec.containers[0].image}|{.spec.template.spec.containers[0].env[?(@.name=="GATEWAY_IMAGE")].value}`), "|")
@@ -41,6 +41,14 @@ func TestZZHelm(t *testing.T) {
 	kubectl(t, "get", "mcpserver", "weather", "-n", two.Namespace)
 	must(t, c.Refresh(t.Context()))
 	must(t, c.Forecast(t.Context()))
+
+	must(t, cluster.Deploy(t.Context()))
+	kubectl(t, "patch", "mcpserver", "weather", "-n", two.Namespace, "--type=merge", "-p", `{"spec":{"gateway":{"replicas":3}}}`)
+	eventually(t, "the controller acts again", func() bool {
+		return kubectl(t, "get", "deployment", "weather-gateway", "-n", two.Namespace, "-o", "jsonpath={.spec.replicas}") == "3"
+	})
+	kubectl(t, "patch", "mcpserver", "weather", "-n", two.Namespace, "--type=merge", "-p", `{"spec":{"gateway":{"replicas":2}}}`)
+	becomes(t, two, "Ready", "True", "")
 }
 
 func helm(t *testing.T, args ...string) {
