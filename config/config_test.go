@@ -1,3 +1,5 @@
+//go:build integration
+
 // Package config holds no code, but what is applied to clusters. Its tests apply it
 // to an API server, with kubectl.
 package config
@@ -363,5 +365,15 @@ func runs(t *testing.T, namespace string, args ...string) {
 		if !strings.Contains(strings.Join(pod.Spec.Containers[0].Args, "\n"), want) {
 			t.Errorf("the controller is not started with %s", want)
 		}
+	}
+}
+
+// build builds a command as images are built, whose packages are compiled already.
+func build(t *testing.T, program, command string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, command)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", command, err, out)
 	}
 }

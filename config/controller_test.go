@@ -1,3 +1,5 @@
+//go:build integration
+
 package config
 
 import (
@@ -25,9 +27,7 @@ import (
 // brings a gateway into being, whose service account the policy knows.
 func TestTheControllerWorks(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "controller")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/controller").CombinedOutput(); err != nil {
-		t.Fatalf("building the controller: %v\n%s", err, out)
-	}
+	build(t, program, "../cmd/controller")
 	t.Run("for the cluster", func(t *testing.T) {
 		works(t, program, "vestibule-system", "b-developers")
 	})

@@ -1,3 +1,5 @@
+//go:build integration
+
 package controllers
 
 import (
@@ -118,7 +120,7 @@ func (r *running) rest(w *world) {
 // eventually waits until ok.
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	for begun := time.Now(); !ok(); time.Sleep(20 * time.Millisecond) {
+	for begun := time.Now(); !ok(); time.Sleep(100 * time.Millisecond) { // each look is work for the API server
 		if time.Since(begun) > patience {
 			data, _ := json.MarshalIndent(w.get().Status, "", " ")
 			w.t.Fatalf("%s does not come; the status is %s", what, data)

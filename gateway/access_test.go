@@ -9,6 +9,7 @@ import (
 )
 
 func TestAccessRules(t *testing.T) {
+	t.Parallel()
 	staff := config.AccessRule{Name: "staff", Expression: `claims.email.endsWith("@example.com")`}
 	ops := config.AccessRule{Name: "ops", Expression: `"ops" in claims.groups`}
 	type claims = map[string]any
@@ -76,6 +77,7 @@ func TestAccessRules(t *testing.T) {
 }
 
 func TestMoreClaimsThanAGrantHolds(t *testing.T) {
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
 	gw.IdP.LoginAs("alice", map[string]any{"groups": strings.Repeat("g", 17<<10)})

@@ -30,6 +30,7 @@ func auditLines(t *testing.T, gw *gatewaytest.Server) []map[string]any {
 }
 
 func TestTheAuditLogTellsWhatHappened(t *testing.T) { // R23
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		c.TrustedProxies = []string{"127.0.0.0/8"}
 		c.Scopes = []config.Scope{{Name: "read"}}

@@ -25,6 +25,7 @@ func at(t *testing.T, gw *gatewaytest.Server, path string) string {
 
 // Two routes with a backend each: what is for one never reaches the other.
 func TestTwoBackends(t *testing.T) {
+	t.Parallel()
 	other := &gatewaytest.Recorder{}
 	other.Respond(startsSessions)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
@@ -57,6 +58,7 @@ func TestTwoBackends(t *testing.T) {
 // The certificate must be the backend's, whatever address is called, and is asked for
 // by its name.
 func TestACertificateOfTheBackend(t *testing.T) {
+	t.Parallel()
 	const asked = "https://weather.demo.svc:8443"
 	for name, tc := range map[string]struct {
 		change func(c *config.Backend)
@@ -100,6 +102,7 @@ func TestACertificateOfTheBackend(t *testing.T) {
 }
 
 func TestACABundleThatIsNone(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{"/nowhere", "backends_test.go"} {
 		server := gatewaytest.Describe(t, "http://127.0.0.1:8080", gatewaytest.Setup{TLS: true, Configure: func(c *config.Config) { c.Backend.CABundleFile = file }})
 		if _, err := gateway.New(server.Config, server.Keys, gateway.Options{Log: server.Log()}); err == nil || !strings.Contains(err.Error(), "the CA bundle of the backend") {
@@ -111,6 +114,7 @@ func TestACABundleThatIsNone(t *testing.T) {
 // Sessions stay with their pods in HTTP/2 too, and another pod is tried only if
 // nothing was sent.
 func TestPodsInHTTP2(t *testing.T) {
+	t.Parallel()
 	set := pods.New()
 	var endpoints []pods.Endpoint
 	for _, name := range []string{"a", "b"} {
@@ -145,6 +149,7 @@ func TestPodsInHTTP2(t *testing.T) {
 // One connection has room for a bounded number of streams. More of them are on more
 // connections, to the gateway and to the backend.
 func TestManyStreamsInHTTP2(t *testing.T) {
+	t.Parallel()
 	gw, _, token := loggedIn(t, gatewaytest.Setup{HTTP2: true})
 	gw.Backend.Respond(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")

@@ -22,6 +22,7 @@ func approved(t *testing.T, client *gatewaytest.Client) (*gatewaytest.Browser, g
 }
 
 func TestUpstreamsThatSayNo(t *testing.T) { // A40
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
 	client := gw.Register(t, nil)
@@ -87,6 +88,7 @@ func failsToLogIn(t *testing.T, client *gatewaytest.Client, journal *gatewaytest
 }
 
 func TestUpstreamsThatAreBroken(t *testing.T) { // A40, A56
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
 	client := gw.Register(t, nil)
@@ -133,6 +135,7 @@ func TestUpstreamsThatAreBroken(t *testing.T) { // A40, A56
 }
 
 func TestTheStoreIsAwayDuringALogin(t *testing.T) {
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
 	client := gw.Register(t, nil)

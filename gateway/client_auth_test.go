@@ -34,6 +34,7 @@ func percent(s string) string {
 }
 
 func TestClientAuthentication(t *testing.T) { // A50, A51, A52
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	public, secret := gw.Register(t, nil), gw.Register(t, map[string]any{"token_endpoint_auth_method": "client_secret_basic"})
 	other := gw.Register(t, map[string]any{"token_endpoint_auth_method": "client_secret_post"})
@@ -118,6 +119,7 @@ func TestClientAuthentication(t *testing.T) { // A50, A51, A52
 }
 
 func TestBadForms(t *testing.T) { // A50
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	client := gw.Register(t, nil)
 	code := client.Login(t)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestAClientGoesTheWholeWay(t *testing.T) {
+	t.Parallel()
 	for _, method := range []string{"none", "client_secret_post"} {
 		t.Run(method, func(t *testing.T) {
 			gw := gatewaytest.New(t, gatewaytest.Setup{})

@@ -33,6 +33,7 @@ func inEachVersion(t *testing.T, test func(t *testing.T, setup gatewaytest.Setup
 }
 
 func TestWhatTheBackendSees(t *testing.T) { // T3, T24, T40, T41, R10
+	t.Parallel()
 	inEachVersion(t, whatTheBackendSees)
 }
 
@@ -105,6 +106,7 @@ func whatTheBackendSees(t *testing.T, setup gatewaytest.Setup) {
 }
 
 func TestTheSenderBehindAProxy(t *testing.T) { // T40
+	t.Parallel()
 	gw, _, token := loggedIn(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.TrustedProxies = []string{"127.0.0.1/32", "10.0.0.0/8"} }})
 	a := call(t, gw, "POST", "/mcp", token, http.Header{
 		"X-Forwarded-For": {"6.6.6.6, 198.51.100.7", "10.1.2.3"}, "X-Forwarded-Host": {strings.TrimPrefix(gw.Origin(), "http://")}, "Host": {"internal:8080"},
@@ -118,6 +120,7 @@ func TestTheSenderBehindAProxy(t *testing.T) { // T40
 }
 
 func TestWhatTheClientSees(t *testing.T) { // T6, T9, T10, T11, T20, T21, T24, T42, T45, R22
+	t.Parallel()
 	inEachVersion(t, whatTheClientSees)
 }
 
@@ -191,6 +194,7 @@ func isGatewayError(t *testing.T, a gatewaytest.Answer, status int) {
 }
 
 func TestBackendsThatDoNotAnswer(t *testing.T) { // T42, T44
+	t.Parallel()
 	inEachVersion(t, backendsThatDoNotAnswer)
 }
 
@@ -252,6 +256,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestBodiesOverTheLimit(t *testing.T) { // T43
+	t.Parallel()
 	inEachVersion(t, bodiesOverTheLimit)
 }
 
@@ -284,6 +289,7 @@ func bodiesOverTheLimit(t *testing.T, setup gatewaytest.Setup) {
 }
 
 func TestAClientThatGoesAway(t *testing.T) { // T7
+	t.Parallel()
 	inEachVersion(t, aClientThatGoesAway)
 }
 
@@ -314,6 +320,7 @@ func aClientThatGoesAway(t *testing.T, setup gatewaytest.Setup) {
 }
 
 func TestARevokedTokenEndsItsStreams(t *testing.T) {
+	t.Parallel()
 	inEachVersion(t, aRevokedTokenEndsItsStreams)
 }
 

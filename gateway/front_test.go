@@ -23,6 +23,7 @@ func (f front) RoundTrip(r *http.Request) (*http.Response, error) {
 // A gateway finds itself at its public URL, behind a front that leads there, and nothing
 // else for itself.
 func TestAGatewayLooksForItself(t *testing.T) {
+	t.Parallel()
 	s := gatewaytest.New(t, gatewaytest.Setup{})
 	s.Config.Store = config.Store{Type: config.StoreMemory} // Its file is in use.
 	if check, err := gateway.PublicCheck(s.Config, s.Keys, gateway.Options{Log: s.Log()}, nil); check != nil || err != nil {

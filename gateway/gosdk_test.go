@@ -16,6 +16,7 @@ import (
 // says that it takes it. At the token endpoint it first tries Basic with an empty
 // secret.
 func TestTheGoSDKNamesItselfByAURL(t *testing.T) {
+	t.Parallel()
 	server := mcp.NewServer(&mcp.Implementation{Name: "backend", Version: "1"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "hello"}, func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
 		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "hello"}}}, nil, nil

@@ -101,6 +101,7 @@ func verify(t *testing.T, gw *gatewaytest.Server, assertion string) map[string]a
 }
 
 func TestTheBackendIsToldWhoCalls(t *testing.T) { // T40
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		introducing(c)
 		c.Scopes = []config.Scope{{Name: "read"}, {Name: "write"}}
@@ -141,6 +142,7 @@ func TestTheBackendIsToldWhoCalls(t *testing.T) { // T40
 }
 
 func TestTheBackendIsToldWhichClientCalls(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		introducing(c)
 		c.Clients = []config.Client{{ID: "nightly", SecretFile: file(t, nightlySecret), GrantTypes: []config.GrantType{config.GrantClientCredentials}}}
@@ -155,6 +157,7 @@ func TestTheBackendIsToldWhichClientCalls(t *testing.T) {
 
 // Each backend is told in its own way, and on a public route nobody is introduced.
 func TestEachBackendIsToldInItsOwnWay(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		introducing(c)
 		plain := config.Backend{URL: c.Backend.URL, Identity: &config.Identity{Headers: []config.IdentityHeader{{Name: "X-Own", Claim: "sub"}}}}
@@ -191,6 +194,7 @@ func TestEachBackendIsToldInItsOwnWay(t *testing.T) {
 
 // What is told is worked out once, for as long as it is true and good.
 func TestAnAssertionIsSignedAnewAtHalfItsLife(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Replicas: 2, Configure: func(c *config.Config) {
 		introducing(c)
 		c.Upstreams[0].RenewTokens, c.Upstreams[0].OIDC.Scopes = true, []string{"offline_access"}
@@ -225,6 +229,7 @@ func TestAnAssertionIsSignedAnewAtHalfItsLife(t *testing.T) {
 // A backend can verify what is signed with every key, and cannot any more when the key
 // was dropped.
 func TestTheKeysOfAssertionsAreRotated(t *testing.T) {
+	t.Parallel()
 	w := newKeyWorld(t, introducing)
 	w.Clock.Stop()
 	client, _ := w.register(0, "192.0.2.1")
@@ -296,6 +301,7 @@ func keyOf(t *testing.T, assertion string) string {
 
 // Who is told nothing that is signed has no use for keys, and clients never have.
 func TestKeysArePublishedForBackendsAlone(t *testing.T) {
+	t.Parallel()
 	get := func(gw *gatewaytest.Server, path string) gatewaytest.Answer {
 		return gw.Do(t, gw.HTTP(0), gw.Request(t, "GET", path, nil, nil))
 	}
@@ -312,6 +318,7 @@ func TestKeysArePublishedForBackendsAlone(t *testing.T) {
 // A backend finds the keys below the public URL's path, and inside of the cluster under
 // the name of the gateway's Service.
 func TestWhereKeysArePublished(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		introducing(c)
 		c.PublicURL += "/weather"
@@ -330,6 +337,7 @@ func TestWhereKeysArePublished(t *testing.T) {
 
 // Of claims that do not fit, the backend is not told a part.
 func TestClaimsThatDoNotFit(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: introducing})
 	client := gw.Register(t, nil)
 	for name, row := range map[string]struct{ groups, status int }{"many": {300, http.StatusOK}, "too many": {900, http.StatusBadGateway}} {

@@ -73,6 +73,7 @@ func newIDJAG(t *testing.T, e *employer) *gatewaytest.Server {
 }
 
 func TestIdentityAssertions(t *testing.T) { // A60
+	t.Parallel()
 	e := newEmployer(t)
 	gw := newIDJAG(t, e)
 	nightly := gw.Provisioned("nightly", nightlySecret)
@@ -168,6 +169,7 @@ func TestIdentityAssertions(t *testing.T) { // A60
 }
 
 func TestAttacksWithIdentityAssertions(t *testing.T) { // A17, A60
+	t.Parallel()
 	e := newEmployer(t)
 	gw := newIDJAG(t, e)
 	nightly := gw.Provisioned("nightly", nightlySecret)
@@ -212,6 +214,7 @@ func TestAttacksWithIdentityAssertions(t *testing.T) { // A17, A60
 }
 
 func TestTheKeysOfATrustedIssuer(t *testing.T) { // A60
+	t.Parallel()
 	e := newEmployer(t)
 	gw := newIDJAG(t, e)
 	nightly := gw.Provisioned("nightly", nightlySecret)
@@ -238,6 +241,7 @@ func TestTheKeysOfATrustedIssuer(t *testing.T) { // A60
 
 // One user of one client keeps as many tokens as they keep logins.
 func TestTokensOfOneUser(t *testing.T) {
+	t.Parallel()
 	e := newEmployer(t)
 	gw := newIDJAG(t, e)
 	nightly := gw.Provisioned("nightly", nightlySecret)

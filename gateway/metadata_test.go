@@ -36,6 +36,7 @@ func metadataServer(t *testing.T, prefix string) *gatewaytest.Server {
 }
 
 func TestMetadata(t *testing.T) {
+	t.Parallel()
 	const server, resource = "/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource"
 	for _, site := range []struct {
 		prefix              string
@@ -178,6 +179,7 @@ func isList(t *testing.T, document map[string]any, name string, want []string) {
 }
 
 func TestMetadataSaysWhoMayRegister(t *testing.T) { // A6, A7
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		c.Registration.Enabled, c.Registration.PublicClients = false, false
 	}})

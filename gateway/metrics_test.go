@@ -58,6 +58,7 @@ func (r *running) counts(t *testing.T, want map[string]string) {
 
 // What a gateway counts of a day's work, and that each metric of the page is there.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	backends, set := startPods(t, "a")
 	set.Replace([]pods.Endpoint{backends[0].endpoint(true), {UID: "uid-gone", Addr: closedAddress(t), Ready: true, Serving: true}})
 	r := serve(t, gatewaytest.Setup{Configure: metered, Options: func(o *gateway.Options) { o.Pods = set }}, gateway.Timing{})
@@ -137,6 +138,7 @@ func documented(t *testing.T) []string {
 }
 
 func TestNobodyCountsIfMetricsAreOff(t *testing.T) {
+	t.Parallel()
 	r := serve(t, gatewaytest.Setup{}, gateway.Timing{})
 	r.waitReady(t, http.StatusOK)
 	if status := r.probe(t, "/metrics"); status != http.StatusNotFound {
@@ -147,6 +149,7 @@ func TestNobodyCountsIfMetricsAreOff(t *testing.T) {
 // Numbers tell how many users there are, and when they work; profiles, what is in the
 // memory.
 func TestAttackMetricsFromOutside(t *testing.T) {
+	t.Parallel()
 	r := serve(t, gatewaytest.Setup{Configure: metered}, gateway.Timing{})
 	r.waitReady(t, http.StatusOK)
 	token := r.login(t)
@@ -167,6 +170,7 @@ func TestAttackMetricsFromOutside(t *testing.T) {
 // Each series costs memory here and in every Prometheus, for good: no sender may make
 // new ones.
 func TestAttackSeriesFlood(t *testing.T) {
+	t.Parallel()
 	r := serve(t, gatewaytest.Setup{Configure: metered}, gateway.Timing{})
 	r.waitReady(t, http.StatusOK)
 	token := r.login(t)
@@ -214,6 +218,7 @@ func TestAttackSeriesFlood(t *testing.T) {
 
 // A gateway that counts passes events on as they come, and a stream is one until it ends.
 func TestStreamsAreCounted(t *testing.T) {
+	t.Parallel()
 	backend := newStreams()
 	r := serve(t, gatewaytest.Setup{Configure: metered, Backend: backend}, gateway.Timing{})
 	r.waitReady(t, http.StatusOK)

@@ -62,6 +62,7 @@ func withPods(set *pods.Set) gatewaytest.Setup {
 }
 
 func TestASessionStaysWithItsPod(t *testing.T) { // T21
+	t.Parallel()
 	backends, set := startPods(t, "a", "b", "c")
 	gw, _, token := loggedIn(t, withPods(set))
 	sessions := map[string]string{}
@@ -106,6 +107,7 @@ func TestASessionStaysWithItsPod(t *testing.T) { // T21
 }
 
 func TestAStolenSessionReachesNoPod(t *testing.T) {
+	t.Parallel()
 	backends, set := startPods(t, "a")
 	gw, _, token := loggedIn(t, withPods(set))
 	session := call(t, gw, "POST", "/mcp", token, nil).Header.Get(sessionID)
@@ -125,6 +127,7 @@ func TestAStolenSessionReachesNoPod(t *testing.T) {
 }
 
 func TestAPodThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	backends, set := startPods(t, "a", "b")
 	gw, _, token := loggedIn(t, withPods(set))
 	session := ""
@@ -154,6 +157,7 @@ func TestAPodThatIsNotThere(t *testing.T) {
 }
 
 func TestStatelessRequestsGoToWhoHasLeastToDo(t *testing.T) {
+	t.Parallel()
 	busy := make(chan struct{})
 	var arrived atomic.Int64
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { arrived.Add(1); <-busy }))
@@ -185,6 +189,7 @@ func TestStatelessRequestsGoToWhoHasLeastToDo(t *testing.T) {
 }
 
 func TestWhatWasSentIsNotSentAgain(t *testing.T) {
+	t.Parallel()
 	var arrived atomic.Int64
 	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		arrived.Add(1)

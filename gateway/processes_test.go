@@ -1,3 +1,5 @@
+//go:build integration
+
 package gateway_test
 
 import (
@@ -39,6 +41,7 @@ type backing struct {
 // common but a real store, where thousands of grants are already: first with good
 // watches, then with one of the two hearing nothing for 30 seconds.
 func TestRacesOfTwoProcesses(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(*testing.T) backing{"Kubernetes": inKubernetes, "etcd": inEtcd} {
 		t.Run(name, func(t *testing.T) {
 			b, l, setup := start(t), gatewaytest.Listen(t), raceSetup()

@@ -45,6 +45,7 @@ func without(clients []config.Client, id string) []config.Client {
 // A provisioned client is there for users to log in with like any other, but by
 // the administrator's name, and as long as the configuration names it.
 func TestProvisionedClients(t *testing.T) {
+	t.Parallel()
 	secret := file(t, portalSecret+"\n")
 	gw := gatewaytest.New(t, gatewaytest.Setup{Replicas: 2, Configure: func(c *config.Config) {
 		twoScopes(c)
@@ -111,6 +112,7 @@ func TestProvisionedClients(t *testing.T) {
 }
 
 func TestClientCredentials(t *testing.T) { // A17, A61
+	t.Parallel()
 	key := assertiontest.New(t, "k", jose.ES256)
 	clientCredentials := []config.GrantType{config.GrantClientCredentials}
 	gw := gatewaytest.New(t, gatewaytest.Setup{Replicas: 2, Configure: func(c *config.Config) {
@@ -207,6 +209,7 @@ func TestClientCredentials(t *testing.T) { // A17, A61
 
 // Many workers share a client; only the oldest of very many tokens ends.
 func TestTokensOfManyWorkers(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		c.Clients = []config.Client{{ID: "nightly", SecretFile: file(t, nightlySecret), GrantTypes: []config.GrantType{config.GrantClientCredentials}}}
 	}})

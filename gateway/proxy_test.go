@@ -47,6 +47,7 @@ func refusedBy(t *testing.T, gw *gatewaytest.Server, a gatewaytest.Answer, statu
 }
 
 func TestWhoIsNotLetThrough(t *testing.T) { // R4, R5, R8, R9, R11, A57
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: scoped})
 	client := gw.Register(t, nil)
 	login := func(resource, scope string) gatewaytest.Tokens {
@@ -122,6 +123,7 @@ func TestWhoIsNotLetThrough(t *testing.T) { // R4, R5, R8, R9, R11, A57
 }
 
 func TestTooSmallAScope(t *testing.T) { // R6
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: scoped})
 	client := gw.Register(t, nil)
 	request := client.AuthorizationRequest()
@@ -154,6 +156,7 @@ func TestTooSmallAScope(t *testing.T) { // R6
 }
 
 func TestTheStoreCannotSayWhetherATokenIsGood(t *testing.T) {
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use, Configure: twoRoutes})
 	client := gw.Register(t, nil)
@@ -174,6 +177,7 @@ func TestTheStoreCannotSayWhetherATokenIsGood(t *testing.T) {
 }
 
 func TestPreflights(t *testing.T) { // R20
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.AllowedOrigins = []string{"https://app.example"} }})
 	for _, path := range []string{"/mcp", "/mcp/x", "/token", "/register", "/revoke"} {
 		t.Run(path, func(t *testing.T) {

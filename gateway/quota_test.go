@@ -25,6 +25,7 @@ func tooMany(t *testing.T, gw *gatewaytest.Server, do func() gatewaytest.Answer)
 }
 
 func TestQuotasOfRequests(t *testing.T) { // R22
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		twoRoutes(c)
 		c.AllowedOrigins = []string{"https://app.example"}
@@ -65,6 +66,7 @@ func TestQuotasOfRequests(t *testing.T) { // R22
 }
 
 func TestQuotasOfConcurrentRequests(t *testing.T) { // R22
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		c.Quotas = config.Quotas{ConcurrentRequestsPerUser: 2, ConcurrentRequestsPerClient: 3}
 	}})

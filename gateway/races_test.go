@@ -46,6 +46,7 @@ var races = []struct {
 var deafRaces = races[:3]
 
 func TestRacesInMemory(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, raceSetup())
 	f := fleet{gw, gw.Clock.Advance}
 	for _, race := range races {

@@ -17,6 +17,7 @@ import (
 )
 
 func TestRegistrationAnswers(t *testing.T) { // A10, A11, A12, A24
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	always := []string{"client_id", "client_id_issued_at", "grant_types", "redirect_uris",
 		"registration_access_token", "registration_client_uri", "response_types", "token_endpoint_auth_method"}
@@ -83,6 +84,7 @@ func register(t *testing.T, gw *gatewaytest.Server, body string) gatewaytest.Ans
 }
 
 func TestRedirectURIsOfRealClients(t *testing.T) { // A13, A31
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	for name, client := range map[string]struct{ registers, kept, uses []string }{
 		"Cursor": {
@@ -128,6 +130,7 @@ func TestRedirectURIsOfRealClients(t *testing.T) { // A13, A31
 }
 
 func TestBadRegistrations(t *testing.T) { // A10, A13, A16
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
 	const good = `"redirect_uris":["https://client.example/cb"]`
@@ -210,6 +213,7 @@ func TestBadRegistrations(t *testing.T) { // A10, A13, A16
 }
 
 func TestRegistrationPolicies(t *testing.T) {
+	t.Parallel()
 	disabled := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.Registration.Enabled = false }})
 	disabled.TryRegister(t, nil).Fails(t, http.StatusForbidden, "invalid_request")
 	confidential := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.Registration.PublicClients = false }})
@@ -220,6 +224,7 @@ func TestRegistrationPolicies(t *testing.T) {
 
 // A policy that has become narrower holds for the clients that are there.
 func TestRedirectPolicy(t *testing.T) { // A13, A16
+	t.Parallel()
 	const web, app, other = "https://client.example/cb", "cursor://anysphere.cursor-mcp/oauth/callback", "https://other.example/cb"
 	gw := gatewaytest.New(t, gatewaytest.Setup{Replicas: 2, Reconfigure: func(c *config.Config) {
 		c.Registration.AllowedRedirectHosts, c.Registration.PrivateUseSchemes = []string{"other.example"}, nil
@@ -249,6 +254,7 @@ func TestRedirectPolicy(t *testing.T) { // A13, A16
 }
 
 func TestInitialAccessToken(t *testing.T) { // A16
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "token")
 	set := func(token string) {
 		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
@@ -301,6 +307,7 @@ func TestInitialAccessToken(t *testing.T) { // A16
 }
 
 func TestRegistrationsLapse(t *testing.T) { // A14, A51
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	unused, used := gw.Register(t, nil), gw.Register(t, nil)
 	tokens := used.Redeem(t, used.Login(t))
@@ -319,6 +326,7 @@ func TestRegistrationsLapse(t *testing.T) { // A14, A51
 }
 
 func TestTheStoreTakesNoClients(t *testing.T) {
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
 	journal.GoAway(store.ErrUnavailable)

@@ -18,6 +18,7 @@ import (
 // What well-known clients send, and what of it they are told again besides what
 // the server issues.
 func TestRegistrationsOfRealClients(t *testing.T) { // A10, A11, A12, A13
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		c.Scopes = []config.Scope{{Name: "read"}, {Name: "write"}}
 	}})
@@ -154,6 +155,7 @@ func manage(t *testing.T, gw *gatewaytest.Server, replica int, method, clientID,
 }
 
 func TestKeysOfARegistration(t *testing.T) { // A23
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	key := assertiontest.New(t, "k", jose.ES256)
 	set := string(assertiontest.JWKS(t, key))
@@ -194,6 +196,7 @@ func TestKeysOfARegistration(t *testing.T) { // A23
 }
 
 func TestManagingARegistration(t *testing.T) { // A15
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Replicas: 2})
 	client := gw.Register(t, nil)
 	tokens := client.Redeem(t, client.Login(t))
@@ -293,6 +296,7 @@ func TestManagingARegistration(t *testing.T) { // A15
 }
 
 func TestManagingIsLimited(t *testing.T) { // A16
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.Registration.PublicClients = false }})
 	gw.Clock.Stop()
 	client := gw.Register(t, map[string]any{"token_endpoint_auth_method": "client_secret_post"})
@@ -306,6 +310,7 @@ func TestManagingIsLimited(t *testing.T) { // A16
 }
 
 func TestRefusalsNameWhoSentThem(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	post(t, gw, "/token", nil, basic("somebody", "x")).Fails(t, http.StatusUnauthorized, "invalid_client")
 	post(t, gw, "/revoke", nil, basic("somebody", "x")).Fails(t, http.StatusUnauthorized, "invalid_client")

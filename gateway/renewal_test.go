@@ -27,6 +27,7 @@ func renewing(t *testing.T) (*gatewaytest.Server, *gatewaytest.Client) {
 }
 
 func TestARefreshAsksTheUpstreamAgain(t *testing.T) { // A56
+	t.Parallel()
 	gw, client := renewing(t)
 	first := client.Redeem(t, client.Login(t))
 	gw.Clock.Advance(time.Hour)
@@ -49,6 +50,7 @@ func TestARefreshAsksTheUpstreamAgain(t *testing.T) { // A56
 }
 
 func TestTwoReplicasAskTheUpstreamOnce(t *testing.T) {
+	t.Parallel()
 	gw, client := renewing(t)
 	tokens := client.Redeem(t, client.Login(t))
 	for round := 1; round <= 3; round++ {
@@ -74,6 +76,7 @@ func TestTwoReplicasAskTheUpstreamOnce(t *testing.T) {
 }
 
 func TestUpstreamsThatCannotSayAnything(t *testing.T) { // A56
+	t.Parallel()
 	answers := func(status int, body string) func(http.ResponseWriter) bool {
 		return func(w http.ResponseWriter) bool {
 			w.Header().Set("Content-Type", "application/json")
@@ -118,6 +121,7 @@ func TestUpstreamsThatCannotSayAnything(t *testing.T) { // A56
 }
 
 func TestWhatEndsAtTheUpstreamEndsHere(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(*gatewaytest.IdP){
 		"the login ends":      (*gatewaytest.IdP).EndSessions,
 		"it is somebody else": func(p *gatewaytest.IdP) { p.LoginAs("bob", nil) },
@@ -139,6 +143,7 @@ func TestWhatEndsAtTheUpstreamEndsHere(t *testing.T) {
 }
 
 func TestMaxAgeOfALogin(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.Upstreams[0].MaxAgeSeconds = 7200 }})
 	client := gw.Register(t, nil)
 	tokens := client.Redeem(t, client.Login(t))

@@ -1,3 +1,5 @@
+//go:build integration
+
 package gateway_test
 
 import (
@@ -19,6 +21,7 @@ import (
 // they were, for a gateway with the same keys that is told to what the records are sealed.
 // A client that has registered before goes on.
 func TestARestoredStoreGoesOn(t *testing.T) {
+	t.Parallel()
 	env, admin := apiServer(t)
 	create := func(o client.Object) {
 		t.Helper()

@@ -10,6 +10,7 @@ import (
 )
 
 func TestRevocation(t *testing.T) { // A58
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
 	client, another := gw.Register(t, nil), gw.Register(t, nil)

@@ -11,6 +11,7 @@ import (
 
 // The route / is the public URL itself, as people write it: without a slash.
 func TestTheRouteOfThePublicURL(t *testing.T) { // R1, R2, A33
+	t.Parallel()
 	for _, prefix := range []string{"", "/team/a"} {
 		for name, first := range map[string]bool{"first": true, "second": false} {
 			t.Run(prefix+" "+name, func(t *testing.T) {
@@ -76,6 +77,7 @@ func TestTheRouteOfThePublicURL(t *testing.T) { // R1, R2, A33
 }
 
 func TestTheOlderTransportAtThePublicURL(t *testing.T) {
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
 		c.Routes = []config.Route{{Name: "sse", Path: "/", Transport: config.TransportSSE, BackendPath: "/events"}}
 	}})

@@ -21,6 +21,7 @@ func startsSessions(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestTheBackendChangesASession(t *testing.T) {
+	t.Parallel()
 	gw, _, token := loggedIn(t, gatewaytest.Setup{})
 	id := "one"
 	gw.Backend.Respond(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set(sessionID, id) })
@@ -42,6 +43,7 @@ func TestTheBackendChangesASession(t *testing.T) {
 }
 
 func TestSessionsLapse(t *testing.T) {
+	t.Parallel()
 	gw, client, _ := loggedIn(t, gatewaytest.Setup{})
 	gw.Backend.Respond(startsSessions)
 	session := call(t, gw, "POST", "/mcp", client.Redeem(t, client.Login(t)).Access, nil).Header.Get(sessionID)

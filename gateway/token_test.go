@@ -29,6 +29,7 @@ func forged(token string) string {
 }
 
 func TestBadRedemptions(t *testing.T) { // A50, A53
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use, Configure: twoRoutes})
 	client, another := gw.Register(t, nil), gw.Register(t, nil)
@@ -101,6 +102,7 @@ func TestBadRedemptions(t *testing.T) { // A50, A53
 }
 
 func TestTheCodesLife(t *testing.T) { // A53
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	client, another := gw.Register(t, nil), gw.Register(t, nil)
 	t.Run("expired", func(t *testing.T) {
@@ -135,6 +137,7 @@ func TestTheCodesLife(t *testing.T) { // A53
 }
 
 func TestBadRefreshes(t *testing.T) { // A55, A57
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use, Configure: func(c *config.Config) {
 		twoRoutes(c)
@@ -192,6 +195,7 @@ func TestBadRefreshes(t *testing.T) { // A55, A57
 }
 
 func TestTheStoreIsAwayAtTheTokenEndpoint(t *testing.T) { // A56
+	t.Parallel()
 	journal := gatewaytest.NewJournal(t)
 	gw := gatewaytest.New(t, gatewaytest.Setup{Options: journal.Use})
 	client := gw.Register(t, nil)
@@ -220,6 +224,7 @@ func TestTheStoreIsAwayAtTheTokenEndpoint(t *testing.T) { // A56
 }
 
 func TestTokenAnswers(t *testing.T) { // A54, A50
+	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{})
 	client := gw.Register(t, nil)
 	a := client.Token(t, gatewaytest.RedeemParams(client.Login(t)))

@@ -77,6 +77,7 @@ const (
 // A client's trace goes on through the gateway to the backend, and of what was in the
 // requests nothing is in it.
 func TestTraces(t *testing.T) {
+	t.Parallel()
 	c := newCollector(t)
 	r := serve(t, gatewaytest.Setup{Configure: traced(c.URL)}, gateway.Timing{})
 	r.waitReady(t, http.StatusOK)
@@ -155,6 +156,7 @@ func TestTraces(t *testing.T) {
 
 // What a gateway does not trace itself it leaves alone.
 func TestTraceHeadersPassIfTracingIsOff(t *testing.T) {
+	t.Parallel()
 	gw, _, token := loggedIn(t, gatewaytest.Setup{})
 	header := http.Header{
 		"Traceparent": {"00-" + clientTrace + "-" + clientSpan + "-01"}, "Tracestate": {"a=b", "c=d"}, "Baggage": {"k=v;p=1, l=w"},
@@ -170,6 +172,7 @@ func TestTraceHeadersPassIfTracingIsOff(t *testing.T) {
 
 // A trace that is none is not passed on: the backend is told the gateway's own.
 func TestABadTraceparentIsReplaced(t *testing.T) {
+	t.Parallel()
 	c := newCollector(t)
 	gw, _, token := loggedIn(t, gatewaytest.Setup{Configure: traced(c.URL)})
 	call(t, gw, "POST", "/mcp", token, http.Header{"Traceparent": {"00-x", "00-y"}, "Tracestate": {"a=b"}})
@@ -183,6 +186,7 @@ func TestABadTraceparentIsReplaced(t *testing.T) {
 // Nobody waits for what takes traces, neither for one that is away nor for one that
 // takes its time, and not at the end either.
 func TestTheEndpointOfTracesIsDown(t *testing.T) {
+	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ func demanding(t *testing.T, takes func(token string) bool) (*gatewaytest.Server
 func anything(string) bool { return true }
 
 func TestTheUpstreamsTokenIsRenewedInTime(t *testing.T) {
+	t.Parallel()
 	gw, client := demanding(t, anything)
 	tokens := client.Redeem(t, client.Login(t))
 	first := callTold(t, client, tokens.Access).Get(upstreamHeader)
@@ -71,6 +72,7 @@ func TestTheUpstreamsTokenIsRenewedInTime(t *testing.T) {
 
 // An upstream that does not answer costs a 503, one that has ended the login the grant.
 func TestAnUpstreamsTokenThatCannotBeRenewed(t *testing.T) {
+	t.Parallel()
 	gw, client := demanding(t, anything)
 	tokens := client.Redeem(t, client.Login(t))
 	gw.Clock.Advance(30 * time.Minute)
@@ -109,6 +111,7 @@ func mustLogIn(t *testing.T, client *gatewaytest.Client, tokens gatewaytest.Toke
 // A token that the backend does not take is renewed once for all that were sent with
 // it, and the next request has the new one.
 func TestAnUpstreamsTokenThatIsRefused(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	bad := map[string]bool{}
 	gw, client := demanding(t, func(token string) bool {
@@ -148,6 +151,7 @@ func TestAnUpstreamsTokenThatIsRefused(t *testing.T) {
 // One that is refused though it is new is what the user has to settle with the upstream:
 // they are sent there, and not left with a server that never answers.
 func TestAnUpstreamsTokenThatIsRefusedAgain(t *testing.T) {
+	t.Parallel()
 	gw, client := demanding(t, func(string) bool { return false })
 	tokens := client.Redeem(t, client.Login(t))
 	a := client.Call(t, tokens.Access)
@@ -165,6 +169,7 @@ func TestAnUpstreamsTokenThatIsRefusedAgain(t *testing.T) {
 // Who has logged in where nothing can be renewed is introduced without a token; that the
 // backend wants one is the administrator's to change, and no login's.
 func TestAUserWithoutAnUpstreamsToken(t *testing.T) {
+	t.Parallel()
 	gw, client := demanding(t, func(token string) bool { return token != "" })
 	noTokens := gw.Join(t, func(c *config.Config) {
 		c.Upstreams = []config.Upstream{c.Upstreams[0]}

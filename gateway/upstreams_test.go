@@ -72,6 +72,7 @@ func (s *several) login(t *testing.T, client *gatewaytest.Client, upstream strin
 }
 
 func TestUsersChooseWhereToLogIn(t *testing.T) {
+	t.Parallel()
 	s := newSeveral(t, nil)
 	client := s.Register(t, nil)
 	page := client.Browser(t).Get(t, s.AuthorizeURL(client.AuthorizationRequest()))
@@ -95,6 +96,7 @@ func TestUsersChooseWhereToLogIn(t *testing.T) {
 }
 
 func TestDeniedUsersLearnWhomToAsk(t *testing.T) {
+	t.Parallel()
 	s := newSeveral(t, func(c *config.Config) {
 		c.AccessRules = []config.AccessRule{{Name: "corp", Expression: `upstream == "corp" && claims.name != "<b>mallory</b>"`}}
 		c.AccessContact = "it@example.com, <room 1>"
@@ -122,6 +124,7 @@ func TestDeniedUsersLearnWhomToAsk(t *testing.T) {
 }
 
 func TestScopesByRule(t *testing.T) {
+	t.Parallel()
 	s := newSeveral(t, func(c *config.Config) {
 		c.Scopes = []config.Scope{{Name: "read"}, {Name: "write", Allow: `"ops" in claims.groups`}, {Name: "admin", Allow: `upstream == "other"`}}
 	})

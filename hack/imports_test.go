@@ -1,3 +1,5 @@
+//go:build integration
+
 // Package hack checks what no package can check of itself.
 package hack
 

@@ -1,3 +1,5 @@
+//go:build integration
+
 // Package conformance runs the MCP conformance suite against the gateway: against
 // what is behind it and its authorization server.
 package conformance

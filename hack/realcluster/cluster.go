@@ -134,7 +134,7 @@ func (c *Cluster) Start(ctx context.Context, component string) error {
 // Plugin builds Vestibule's plug-in, which Kubectl knows from then on.
 func (c *Cluster) Plugin(ctx context.Context) error {
 	c.plugins = filepath.Join(c.cache, "plugins")
-	_, err := c.run(ctx, nil, "go", "build", "-o", filepath.Join(c.plugins, "kubectl-vestibule"), "./cmd/kubectl-vestibule")
+	_, err := c.run(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-o", filepath.Join(c.plugins, "kubectl-vestibule"), "./cmd/kubectl-vestibule")
 	return err
 }
 

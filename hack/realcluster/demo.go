@@ -93,7 +93,7 @@ func (c *Cluster) DeployLogin(ctx context.Context, l *Login) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.run(ctx, nil, "go", "run", "./cmd/devidp", "-issuer", l.Issuer(), "-make-certificate", dir); err != nil {
+	if _, err := c.run(ctx, []string{"CGO_ENABLED=0"}, "go", "run", "-trimpath", "./cmd/devidp", "-issuer", l.Issuer(), "-make-certificate", dir); err != nil {
 		return err
 	}
 	files := map[string]string{}

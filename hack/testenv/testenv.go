@@ -110,8 +110,8 @@ func (e *Env) start(assets string, o Options) error {
 	if server.Path, err = guard.wrap(filepath.Join(assets, "kube-apiserver")); err != nil {
 		return err
 	}
-	// Room for a thousand Services.
-	server.Configure().Set("service-cluster-ip-range", "10.0.0.0/16")
+	// Room for a thousand Services; and no queues, since nobody is to be treated fairly.
+	server.Configure().Set("service-cluster-ip-range", "10.0.0.0/16").Set("enable-priority-and-fairness", "false")
 	if o.AuditLog != "" {
 		policy := filepath.Join(e.dir, "audit.yaml")
 		if err := os.WriteFile(policy, fmt.Appendf(nil, auditPolicy, o.AuditUser), 0o600); err != nil {
