@@ -28,8 +28,8 @@ say() { printf 'build.sh: %s\n' "$*" >&2; }
 module_version() { (cd "$mods/$1" && go list -mod=readonly -m -f '{{.Version}}' "$2"); }
 
 # compile NAME DIRECTORY PACKAGE LDFLAGS [TAGS] builds one static binary, unless
-# its stamp says that the same inputs already made it. It takes CGO_ENABLED from
-# the caller.
+# its stamp says that the same inputs already made it. With cgo=1 it links C code.
+# What the caller's environment says of cgo does not count.
 compile() {
 	local name=$1 dir=$2 package=$3 ldflags="-s -w $4" tags=${5:-} stamp started=$SECONDS
 	stamp=$({
@@ -42,7 +42,7 @@ compile() {
 	fi
 	say "compiling $name; the first time takes minutes"
 	# -buildvcs=false: the version comes from the module, not from this repository.
-	(cd "$mods/$dir" && CGO_ENABLED=${CGO_ENABLED:-0} go build -mod=readonly -buildvcs=false -trimpath \
+	(cd "$mods/$dir" && CGO_ENABLED=${cgo:-0} go build -mod=readonly -buildvcs=false -trimpath \
 		-tags "$tags" -ldflags "$ldflags" -o "$out/$name.partial" "$package")
 	mv "$out/$name.partial" "$out/$name"
 	echo "$stamp" >"$out/$name.stamp"
@@ -63,7 +63,7 @@ kubernetes_ldflags() {
 # C, and its seccomp filters, without which no pod can be restricted, are a C library's.
 build_runc() {
 	"$here/../deps.sh" gcc libseccomp >&2
-	CGO_ENABLED=1 compile runc runc github.com/opencontainers/runc '-extldflags "-static"' \
+	cgo=1 compile runc runc github.com/opencontainers/runc '-extldflags "-static"' \
 		"seccomp netgo osusergo urfave_cli_no_docs"
 }
 
