@@ -31,7 +31,7 @@ type frozen struct {
 	At        time.Time
 	PublicURL string
 	Issuer    string
-	// RedirectURI is that of the clients. In v1 it is not written down.
+	// RedirectURI is the clients' redirect URI. The fixture v1 does not have it.
 	RedirectURI string
 	Keys        json.RawMessage
 	// Public has logged in, Confidential has registered.

@@ -58,12 +58,11 @@ type Options struct {
 	DialOptions []grpc.DialOption
 	// Now tells the time; unset, time.Now.
 	Now func() time.Time
-	// Intervals are shorter in tests.
+	// Intervals are timings that tests shorten.
 	Intervals Intervals
 }
 
-// Intervals are how long things last, or how often they are done. A zero field is
-// that of DefaultIntervals.
+// Intervals are the timings of a gateway. A zero field has its value in DefaultIntervals.
 type Intervals struct {
 	// Answer bounds a request to the authorization server, its body included. A store
 	// that does not answer is a 503 then, and not a wait. It also bounds the wait for
@@ -75,7 +74,7 @@ type Intervals struct {
 	Keys, Certificate time.Duration
 }
 
-// DefaultIntervals are those of a pod.
+// DefaultIntervals are the timings in a pod.
 var DefaultIntervals = Intervals{Answer: 20 * time.Second, Keys: 5 * time.Second, Certificate: 5 * time.Second}
 
 func (i Intervals) withDefaults() Intervals {

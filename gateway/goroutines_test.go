@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -99,7 +98,7 @@ func standInAPIServer(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	content := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c"}}],"clusters":[{"name":"c","cluster":{"server":%q}}]}`, server.URL)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(errors.Join(errors.New("writing a kubeconfig"), err))
+		t.Fatal(err)
 	}
 	return path
 }

@@ -155,7 +155,7 @@ func serve(s *http.Server, l net.Listener) error {
 // about to stop; a store, upstream or backend that is away later makes no
 // replica better than the others, so it takes none out.
 func (g *Gateway) probes(stopping *atomic.Bool) http.Handler {
-	//rule:profiles-for-who-knows
+	//rule:profiles-on-the-default-mux
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {

@@ -13,8 +13,8 @@ import (
 )
 
 // serveProfiles serves the profiles of the Go runtime at a loopback address until ctx
-// is done; then wait returns. They tell what is in the memory, so nobody from outside may
-// have them.
+// is done. wait returns when the server has ended. A profile shows what is in memory, so
+// no other host may read it.
 //
 // The package that makes them puts them into http.DefaultServeMux as well, which is
 // served nowhere.

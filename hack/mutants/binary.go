@@ -32,14 +32,14 @@ func build(ctx context.Context, root, overlay, pkg, dir string) (binary, error) 
 	return binary{path, filepath.Join(root, filepath.FromSlash(pkg))}, nil
 }
 
-// outcome is what a test process made of some tests.
+// outcome is the result of a test process.
 type outcome struct {
 	// ran counts the tests, failed are those that said no: the innermost of each.
 	ran    int
 	failed []string
 	// crashed is the line with which the process ended before all could speak, or "".
 	crashed string
-	// said is what the process wrote.
+	// said is the output of the process.
 	said string
 }
 

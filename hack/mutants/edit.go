@@ -25,8 +25,8 @@ type splice struct {
 
 var errNoCondition = errors.New("there is no condition here")
 
-// never makes the marked condition false: that of an if, a for or a case of a switch
-// without a tag, or a bool that is returned, assigned or an operand.
+// never makes the marked condition false. It applies to an if, a for, a case of a switch
+// without a tag, and to a bool that is returned, assigned or an operand.
 func never(p place) ([]splice, error) { return p.each("false && (", ")") }
 
 // always makes it true.

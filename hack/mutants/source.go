@@ -38,7 +38,7 @@ func places(root string) (map[string]place, error) {
 			return nil
 		}
 		content, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(string(content), "\t"+marker) && !strings.HasPrefix(string(content), marker) && !strings.Contains(string(content), "\n"+marker) {
+		if err != nil || !strings.Contains(string(content), marker) {
 			return err
 		}
 		name, err := filepath.Rel(root, file)

@@ -69,7 +69,7 @@ var telemetryMutants = []mutant{
 		pkg:  "cmd/gateway", run: "TestWhatCannotWorkIsSaidAtTheStart",
 	},
 	{
-		name: "profiles-for-who-knows",
+		name: "profiles-on-the-default-mux",
 		rule: "nobody serves the handlers that packages put there by themselves",
 		edit: replace("NewServeMux()", "DefaultServeMux"),
 		pkg:  "cmd/gateway", run: "TestItServesUntilItIsTold",

@@ -97,7 +97,7 @@ func (s *shard) wanted(ctx context.Context) bool {
 // giveUp refuses what waits to be written. It is called with mu held.
 func (s *shard) giveUp() {
 	for _, w := range s.queue {
-		w.fail(errClosed) // of whoever has gone nobody hears it
+		w.fail(errClosed) // a caller that has gone does not read it
 	}
 	s.queue = nil
 }

@@ -59,7 +59,7 @@ type Store struct {
 	shards  map[store.Kind][]*shard // those there were at the start
 	synced  chan struct{}
 
-	// background has the reads and patches under way, which are nobody's alone.
+	// background runs the reads and patches that several callers share.
 	background *background
 
 	mu      sync.Mutex
@@ -228,8 +228,8 @@ func (s *Store) sweep(ctx context.Context) {
 	}
 }
 
-// Close gives up the reads and patches under way, and returns when none is left. Who
-// waits for one is told that the store is not available. Run must have returned.
+// Close cancels the reads and patches under way, and returns when all have ended. Their
+// callers get store.ErrUnavailable. Run must have returned.
 func (s *Store) Close() error {
 	s.background.close()
 	return nil
