@@ -106,7 +106,6 @@ func TestTheBackendIsToldWhoCalls(t *testing.T) { // T40
 		introducing(c)
 		c.Scopes = []config.Scope{{Name: "read"}, {Name: "write"}}
 	}})
-	gw.Clock.Stop()
 	client := gw.Register(t, nil)
 	gw.IdP.LoginAs("alice", map[string]any{"groups": []string{"ops", "a, b"}, "name": "Älice"})
 	headers := callTold(t, client, client.Redeem(t, client.Login(t)).Access)
@@ -199,7 +198,6 @@ func TestAnAssertionIsSignedAnewAtHalfItsLife(t *testing.T) {
 		introducing(c)
 		c.Upstreams[0].RenewTokens, c.Upstreams[0].OIDC.Scopes = true, []string{"offline_access"}
 	}})
-	gw.Clock.Stop()
 	client := gw.Register(t, nil)
 	tokens := client.Redeem(t, client.Login(t))
 	assertion := func() string { return callTold(t, client, tokens.Access).Get(assertionHeader) }
@@ -231,7 +229,6 @@ func TestAnAssertionIsSignedAnewAtHalfItsLife(t *testing.T) {
 func TestTheKeysOfAssertionsAreRotated(t *testing.T) {
 	t.Parallel()
 	w := newKeyWorld(t, introducing)
-	w.Clock.Stop()
 	client, _ := w.register(0, "192.0.2.1")
 	tokens := client.Redeem(t, client.Login(t))
 	published := func(want int) {

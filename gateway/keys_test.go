@@ -117,15 +117,14 @@ func TestKeysAreRotatedUnderLoad(t *testing.T) {
 	l := startLoad(w)
 	l.begin("before")
 	l.lasts(50)
-	if err := w.set.Append(time.Now().Add(2500 * time.Millisecond)); err != nil {
+	if err := w.set.Append(w.Clock.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	notBefore := w.set.Newest().NotBefore // a whole second
 	w.deliver(0)
 	l.begin("known to one")
-	time.Sleep(time.Until(notBefore) / 2)
+	l.lasts(50)
 	l.begin("minted with by one")
-	time.Sleep(time.Until(notBefore))
+	w.Clock.Advance(time.Minute)
 	l.lasts(100)
 	w.deliver(1)
 	l.begin("known to both")

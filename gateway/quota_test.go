@@ -31,7 +31,6 @@ func TestQuotasOfRequests(t *testing.T) { // R22
 		c.AllowedOrigins = []string{"https://app.example"}
 		c.Quotas = config.Quotas{RequestsPerMinutePerUser: 3, RequestsPerMinutePerClient: 5}
 	}})
-	gw.Clock.Stop()
 	client, other := gw.Register(t, nil), gw.Register(t, nil)
 	alice, elsewhere := client.Redeem(t, client.Login(t)).Access, other.Redeem(t, other.Login(t)).Access
 	gw.IdP.LoginAs("bob", nil)

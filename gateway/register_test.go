@@ -262,7 +262,6 @@ func TestInitialAccessToken(t *testing.T) { // A16
 		}
 	}
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.Registration.InitialAccessTokenFile = file }})
-	gw.Clock.Stop()
 	first, second := gw.Secrets.Add("initial access token", rand.Text()), gw.Secrets.Add("initial access token", rand.Text())
 	try := func(authorization ...string) gatewaytest.Answer {
 		r := gw.Request(t, http.MethodPost, "/register", strings.NewReader(`{"redirect_uris":["https://client.example/cb"]}`), map[string]string{"Content-Type": "application/json"})

@@ -298,7 +298,6 @@ func TestManagingARegistration(t *testing.T) { // A15
 func TestManagingIsLimited(t *testing.T) { // A16
 	t.Parallel()
 	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) { c.Registration.PublicClients = false }})
-	gw.Clock.Stop()
 	client := gw.Register(t, map[string]any{"token_endpoint_auth_method": "client_secret_post"})
 	manage(t, gw, 0, "PUT", client.ID, client.Management, encode(t, map[string]any{
 		"client_id": client.ID, "redirect_uris": []string{gatewaytest.RedirectURI}, "token_endpoint_auth_method": "none",

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,10 +95,17 @@ func kubectl(t *testing.T, args ...string) string {
 	return out
 }
 
-// gatewayPods are the pods of a server's gateways.
+// gatewayPods are the pods of a server's gateways, after whatever rolls them is over.
 func gatewayPods(t *testing.T, s *realcluster.Server) []string {
 	t.Helper()
-	return strings.Fields(kubectl(t, "get", "pods", "-n", s.Namespace, "-l", "app.kubernetes.io/name=vestibule-gateway", "-o", "name"))
+	kubectl(t, "rollout", "status", "-n", s.Namespace, "deployment/weather-gateway", "--timeout=120s")
+	replicas := kubectl(t, "get", "deployment", "weather-gateway", "-n", s.Namespace, "-o", "jsonpath={.spec.replicas}")
+	var pods []string
+	eventually(t, "the pods of before are gone", func() bool {
+		pods = strings.Fields(kubectl(t, "get", "pods", "-n", s.Namespace, "-l", "app.kubernetes.io/name=vestibule-gateway", "-o", "name"))
+		return strconv.Itoa(len(pods)) == replicas
+	})
+	return pods
 }
 
 // connect connects alice's client to a server.

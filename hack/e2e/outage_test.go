@@ -11,11 +11,7 @@ import (
 )
 
 func TestAGatewayPodGoesUnderLoad(t *testing.T) {
-	var pods []string
-	eventually(t, "there are the two pods of one rollout", func() bool {
-		pods = gatewayPods(t, one)
-		return len(pods) == 2
-	})
+	pods := gatewayPods(t, one)
 	l := work(t, one, 6, true)
 	for _, pod := range pods {
 		kubectl(t, "delete", "-n", "one", pod)

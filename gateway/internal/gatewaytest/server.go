@@ -23,7 +23,8 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
-// Clock is the gateways' time: the real one, and what the test adds to it.
+// Clock is the gateways' time: the real one, and what the test adds to it. The clock
+// of a server that New started stands still: nothing depends on how long a test takes.
 type Clock struct {
 	ahead   atomic.Int64
 	stopped atomic.Pointer[time.Time]
@@ -97,6 +98,7 @@ func New(t testing.TB, setup Setup) *Server {
 	t.Helper()
 	l := Listen(t)
 	s := Describe(t, "http://"+l.Addr().String(), setup)
+	s.Clock.Stop()
 	if setup.Replicas > 1 {
 		s.Store = share(t, s.Config.Store.Memory.File, s.Clock.Now)
 	}
