@@ -36,7 +36,7 @@ func (r *Reconciler) applyPolicy(ctx context.Context, s *scope) error {
 	if s.seen.Waits {
 		return nil
 	}
-	policy, err := resources.PolicyMap(s.server, resources.GatewayPolicy(s.server))
+	policy, err := resources.PolicyMap(s.server)
 	if err != nil {
 		return err
 	}

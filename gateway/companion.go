@@ -69,8 +69,8 @@ func (p *parts) newCompanion(o Options) (*companion, error) {
 func (c *companion) run(ctx context.Context) {
 	var started sync.WaitGroup
 	started.Go(func() {
-		c.objects.FollowPolicy(ctx, func(document []byte) {
-			err := c.apply(document)
+		c.objects.FollowPolicy(ctx, func(documents map[string]string) {
+			err := c.apply(documents)
 			if err != nil {
 				c.parts.log.ErrorContext(ctx, "the newest policy is not used", "error", err)
 			}
@@ -88,12 +88,18 @@ func (c *companion) run(ctx context.Context) {
 
 // apply puts a policy in force. One that is bad changes nothing: the last good
 // one stays.
-func (c *companion) apply(document []byte) error {
-	p, err := config.ParsePolicy(document)
+func (c *companion) apply(documents map[string]string) error {
+	p, err := config.ParsePolicy([]byte(documents[config.PolicyKey]))
 	if err != nil {
 		return err
 	}
-	compiled, err := compileRules(c.parts.cfg.PublicURL, &p.Rules)
+	var targets *config.Targets // nil if the controller is older than they are
+	if document, ok := documents[config.TargetsKey]; ok {
+		if targets, err = config.ParseTargets([]byte(document)); err != nil {
+			return fmt.Errorf("what the policy is for: %w", err)
+		}
+	}
+	compiled, err := compileRules(c.parts.cfg, &p.Rules, targets)
 	if err != nil {
 		return err
 	}

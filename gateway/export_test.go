@@ -10,6 +10,17 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
+// SetPolicy puts rules for targets in force at a gateway, as if the controller had written
+// them; nil are the targets of a controller that writes none.
+func SetPolicy(t testing.TB, g *Gateway, cfg *config.Config, r *config.Rules, targets *config.Targets) {
+	t.Helper()
+	compiled, err := compileRules(cfg, r, targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.rules.set(compiled)
+}
+
 // PolicyCheck returns the reason that a gateway would report of its policy and its
 // certificate, or nothing.
 func PolicyCheck(g *Gateway) (reason string) {

@@ -32,7 +32,6 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/telemetry"
 	"vestibule.dev/vestibule/gateway/internal/token"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
-	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // Options are what a configuration does not say. The zero value is a pod's.
@@ -210,7 +209,7 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		return nil, err
 	}
 	if cfg.Cluster == nil {
-		compiled, err := compileRules(cfg.PublicURL, &cfg.Rules)
+		compiled, err := compileRules(cfg, &cfg.Rules, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -254,13 +253,11 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		Store: p.store, Ring: p.ring, ServerUID: cfg.ServerUID, FreshFor: freshFor(cfg.Store.Type),
 		Clients: p.clients, OutageTolerance: cfg.OutageTolerance(),
 		AccessTokenTTL: cfg.AccessTokenTTL(), RefreshTokenTTL: cfg.RefreshTokenTTL(),
-		Allowed:   p.allowed,
-		MayHave:   p.mayHave,
+		Policy:    func(ctx context.Context) grants.Policy { return p.rules.of(ctx) },
 		Upstreams: p.upstreams,
 		Vouches:   p.vouches,
 		//rule:public-url-for-any-resource
 		PublicURL: p.anyResource(),
-		Scopes:    func() oauth.Scopes { return p.rules.get().grantable },
 		Now:       o.Now, Log: o.Log,
 	})
 	p.keys = &keyFile{
@@ -292,15 +289,6 @@ func (p *parts) trustedKeys() (*documents.Service, error) {
 	return keys, nil
 }
 
-func (p *parts) allowed(u policy.User) bool {
-	_, ok := p.rules.get().access.Allowed(u)
-	return ok
-}
-
-func (p *parts) mayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes {
-	return p.rules.get().mayHave(scopes, u)
-}
-
 // vouches says whether a client may still have what it got without a login: its
 // own word, or an issuer's, counts as long as the configuration says so.
 func (p *parts) vouches(clientID, by, issuer string) bool {
@@ -314,4 +302,4 @@ func (p *parts) vouches(clientID, by, issuer string) bool {
 	return by == token.ByClient && c.May(config.GrantClientCredentials) && issuer == p.cfg.PublicURL
 }
 
-func (p *parts) scopes() oauth.Scopes { return p.rules.get().scopes }
+func (p *parts) scopes() oauth.Scopes { return p.rules.get().Scopes() }

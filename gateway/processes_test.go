@@ -109,9 +109,7 @@ func seedGrants(t *testing.T, into store.Store, s *gatewaytest.Server) {
 	service := grants.New(grants.Options{
 		Store: into, Ring: ring, ServerUID: s.Config.ServerUID, FreshFor: time.Minute,
 		RefreshTokenTTL: s.Config.RefreshTokenTTL(), AccessTokenTTL: s.Config.AccessTokenTTL(),
-		Scopes: func() oauth.Scopes { return nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Allowed: func(policy.User) bool { return true },
-		MayHave: func(scopes oauth.Scopes, _ policy.User) oauth.Scopes { return scopes },
+		Policy: func(context.Context) grants.Policy { return lenient{} }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Clients: nobody{}, Upstreams: anyUpstream{},
 	})
 	ctx, stop := context.WithCancel(t.Context())
@@ -160,6 +158,13 @@ type anyUpstream struct{ grants.Upstreams }
 func (anyUpstream) Serves(string, string) bool { return true }
 
 // nobody stands for the clients of seeded grants.
+// lenient lets everybody in, for nothing.
+type lenient struct{}
+
+func (lenient) Grantable() oauth.Scopes                                 { return nil }
+func (lenient) Allowed(policy.User) (string, error)                     { return "", nil }
+func (lenient) MayHave(scopes oauth.Scopes, _ policy.User) oauth.Scopes { return scopes }
+
 type nobody struct{}
 
 func (nobody) Known(string) (*clients.Client, time.Time) { return nil, time.Time{} }

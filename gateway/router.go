@@ -14,15 +14,12 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/metadata"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
-	"vestibule.dev/vestibule/gateway/internal/operations"
-	"vestibule.dev/vestibule/gateway/internal/pages"
 	"vestibule.dev/vestibule/gateway/internal/proxy"
 	"vestibule.dev/vestibule/gateway/internal/register"
 	"vestibule.dev/vestibule/gateway/internal/revoke"
 	"vestibule.dev/vestibule/gateway/internal/seal"
 	"vestibule.dev/vestibule/gateway/internal/source"
 	"vestibule.dev/vestibule/gateway/internal/token"
-	"vestibule.dev/vestibule/gateway/policy"
 )
 
 // How often clients may register at one replica. A client that was not used for
@@ -166,14 +163,12 @@ func plainPaths(next, nowhere http.Handler) http.Handler {
 func (p *parts) authorize() *authorize.Handler {
 	var resources []authorize.Resource
 	for _, r := range p.cfg.Protected() {
-		resources = append(resources, authorize.Resource{URL: config.RouteURL(p.cfg.PublicURL, r.Path), Default: p.suggested(r)})
+		resources = append(resources, authorize.Resource{URL: config.RouteURL(p.cfg.PublicURL, r.Path), Path: r.Path})
 	}
 	return authorize.New(authorize.Options{
 		PublicURL: p.cfg.PublicURL, ServerUID: p.cfg.ServerUID,
-		Resources: resources, Scopes: func() []pages.Scope { return p.rules.get().described },
+		Resources: resources, Policy: func(ctx context.Context) authorize.Policy { return p.rules.of(ctx) },
 		Clients: p.clients, Redirects: p.redirects(), Grants: p.grants, Upstreams: p.upstreams.choices(p.metrics),
-		Allowed: func(u policy.User) (string, bool) { return p.rules.get().access.Allowed(u) },
-		MayHave: p.mayHave, Contact: func() string { return p.rules.get().contact },
 		Ring: p.ring, Audit: p.audit, Log: p.log, Now: p.now,
 	})
 }
@@ -181,10 +176,6 @@ func (p *parts) authorize() *authorize.Handler {
 // redirects says where clients may be answered that nobody has provisioned.
 func (p *parts) redirects() oauth.RedirectPolicy {
 	return oauth.RedirectPolicy{Hosts: p.cfg.Registration.AllowedRedirectHosts, Schemes: p.cfg.Registration.PrivateUseSchemes}
-}
-
-func (p *parts) suggested(r config.Route) func() oauth.Scopes {
-	return func() oauth.Scopes { return p.rules.get().suggested(r.Name) }
 }
 
 func (p *parts) register() *register.Handler {
@@ -204,17 +195,15 @@ func (p *parts) takeFailure() func(*http.Request) (time.Duration, bool) {
 
 func (p *parts) token() *token.Handler {
 	h := &token.Handler{
-		PublicURL: p.cfg.PublicURL, Scopes: p.scopes, Clients: p.clients, Grants: p.metrics.Grants(p.grants),
-		Assertions: p.idjag, Allowed: p.allowed, MayHave: p.mayHave,
+		PublicURL: p.cfg.PublicURL, Policy: func(ctx context.Context) token.Policy { return p.rules.of(ctx) },
+		Clients: p.clients, Grants: p.metrics.Grants(p.grants), Assertions: p.idjag, Paths: map[string]string{},
 		Audit: p.audit, Log: p.log,
 	}
-	suggested := map[string]func() oauth.Scopes{}
 	for _, r := range p.cfg.Protected() {
 		resource := config.RouteURL(p.cfg.PublicURL, r.Path)
 		h.Resources = append(h.Resources, resource)
-		suggested[resource] = p.suggested(r)
+		h.Paths[resource] = r.Path
 	}
-	h.Suggested = func(resource string) oauth.Scopes { return suggested[resource]() }
 	return h
 }
 
@@ -241,7 +230,7 @@ func (p *parts) metadata() metadata.Server {
 		s.Keys = func() (any, error) { return caller.KeySet(p.ring, p.now()) }
 	}
 	for _, r := range protected {
-		s.Resources = append(s.Resources, metadata.Resource{Name: r.Name, Path: r.Path, Scopes: func() oauth.Scopes { return p.rules.get().published(r.Name) }})
+		s.Resources = append(s.Resources, metadata.Resource{Name: r.Name, Path: r.Path, Scopes: func() oauth.Scopes { return p.rules.get().published(r.Path) }})
 	}
 	return s
 }
@@ -269,25 +258,15 @@ func (p *parts) proxy(d *drain, r config.Route) *proxy.Handler {
 		PublicURL: p.url, Path: r.Path,
 		Resource:         config.RouteURL(p.cfg.PublicURL, r.Path),
 		ResourceMetadata: metadata.ResourceMetadataURL(p.cfg.PublicURL, r.Path),
-		Required:         func() oauth.Scopes { return p.rules.get().required[r.Name] },
-		Suggested:        p.suggested(r),
-		Rules:            p.judge(r), Quotas: p.quotas,
-		Backend: backend.url, Transport: p.tracing.Transport(backend.transport), Pods: backend.pods, Retried: p.metrics.Retried(r.Name),
+		Policy:           func(ctx context.Context) (proxy.Policy, *oauth.Error) { return p.rules.of(ctx).proxy(&r) },
+		Quotas:           p.quotas,
+		Backend:          backend.url, Transport: p.tracing.Transport(backend.transport), Pods: backend.pods, Retried: p.metrics.Retried(r.Name),
 		Legacy: r.Transport == config.TransportSSE, Plain: r.Transport == config.TransportHTTP, Public: r.Public,
-		Origins: func() cors.Origins { return p.rules.get().origins }, Sources: p.sources,
+		Sources:   p.sources,
 		Checker:   p.grants,
 		Caller:    p.caller(p.cfg.BackendOf(&r).Identity),
 		Sessions:  seal.Box{Ring: p.ring, ServerUID: p.cfg.ServerUID, Purpose: "session", Now: p.now},
 		KeepAlive: time.Duration(p.cfg.KeepAliveSeconds) * time.Second,
 		Patience:  p.intervals.Answer, Draining: d.begun, Stagger: d.stagger, Audit: p.audit, Log: p.log,
 	})
-}
-
-// judge returns what the bodies on a route are judged by. Where MCP is not spoken, no
-// call is in them.
-func (p *parts) judge(r config.Route) func() *operations.Rules {
-	if r.Transport == config.TransportHTTP {
-		return func() *operations.Rules { return nil }
-	}
-	return func() *operations.Rules { return p.rules.get().judge(r.Name) }
 }

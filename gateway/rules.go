@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -12,11 +13,12 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/operations"
 	"vestibule.dev/vestibule/gateway/internal/pages"
+	"vestibule.dev/vestibule/gateway/internal/proxy"
 	"vestibule.dev/vestibule/gateway/policy"
 )
 
-// rules are a configuration's Rules, compiled. They are replaced as a whole,
-// so none of them is ever half of one policy and half of another.
+// rules are a configuration's Rules, compiled, with what they are for. They are immutable
+// and replaced as a whole, so none of them is ever half of one policy and half of another.
 type rules struct {
 	access *policy.Access
 	// contact is whom those are to ask who are not let in.
@@ -32,17 +34,36 @@ type rules struct {
 	// usual are those that clients are told of before they need them, and operating
 	// those of them that operations need.
 	usual, operating oauth.Scopes
-	// required are those that a request on a route needs, by the route's name.
-	required map[string]oauth.Scopes
-	origins  cors.Origins
+	// routes are those that the rules are for, by path: the name of the one at a path may
+	// be another in the configuration.
+	routes map[string]routeRules
+	// strangers are the upstreams of the configuration that the rules do not know, or know
+	// as something else, if they ask who a user is.
+	strangers map[string]bool
+	origins   cors.Origins
 	// operations are what bodies are judged by, and listedOnly the same for the routes
-	// of denyUnlisted.
+	// where tools that no scope names are denied.
 	operations, listedOnly *operations.Rules
-	denyUnlisted           []string
 	quotas                 config.Quotas
 }
 
-func compileRules(publicURL string, r *config.Rules) (*rules, error) {
+// routeRules are those of one route.
+type routeRules struct {
+	// public says that it needs no token.
+	public bool
+	// required are the scopes that each request needs.
+	required oauth.Scopes
+	// denyUnlisted says that tools are denied that no scope names.
+	denyUnlisted bool
+}
+
+// compileRules compiles rules for the routes and upstreams of targets. Without targets,
+// they are those of the configuration.
+func compileRules(cfg *config.Config, r *config.Rules, targets *config.Targets) (*rules, error) {
+	own := config.TargetsOf(cfg)
+	if targets == nil {
+		targets = own
+	}
 	access, err := policy.CompileAccess(r.AccessRules)
 	if err != nil {
 		return nil, err
@@ -52,11 +73,11 @@ func compileRules(publicURL string, r *config.Rules) (*rules, error) {
 		return nil, err
 	}
 	c := &rules{
-		access: access, contact: r.AccessContact, allow: allow, required: map[string]oauth.Scopes{},
-		operations: operations.New(r.Scopes, false), listedOnly: operations.New(r.Scopes, true), denyUnlisted: r.DenyUnlistedTools,
+		access: access, contact: r.AccessContact, allow: allow, routes: map[string]routeRules{}, strangers: map[string]bool{},
+		operations: operations.New(r.Scopes, false), listedOnly: operations.New(r.Scopes, true),
 		quotas: r.Quotas,
 	}
-	c.origins = cors.NewOrigins(publicURL, r.AllowedOrigins)
+	c.origins = cors.NewOrigins(cfg.PublicURL, r.AllowedOrigins)
 	for _, s := range r.Scopes {
 		c.scopes = append(c.scopes, s.Name)
 		c.described = append(c.described, pages.Scope{Name: s.Name, Description: s.Description})
@@ -70,36 +91,76 @@ func compileRules(publicURL string, r *config.Rules) (*rules, error) {
 		}
 	}
 	c.grantable = c.scopes.With(oauth.Scopes{oauth.ScopeOfflineAccess})
-	for route, scopes := range r.RequiredScopes {
-		c.required[route] = scopes
+	for _, t := range targets.Routes {
+		//rule:rules-by-name
+		c.routes[t.Path] = routeRules{t.Public, r.RequiredScopes[t.Name], slices.Contains(r.DenyUnlistedTools, t.Name)}
+	}
+	//rule:rules-of-another-upstream
+	if access.Asks() || allow.Asks() {
+		for _, u := range own.Upstreams {
+			c.strangers[u.Name] = !slices.Contains(targets.Upstreams, u)
+		}
 	}
 	return c, nil
 }
 
-// suggested are the scopes for a client that does not say what it wants on a route:
-// what the route and its operations need, or all there are for one that needs none. Some
-// clients cannot ask for more later, so only those on demand are left out.
-func (r *rules) suggested(route string) oauth.Scopes {
-	if required := r.required[route]; len(required) > 0 {
+// Scopes are those that can be granted, without offline_access.
+func (r *rules) Scopes() oauth.Scopes { return r.scopes }
+
+// Grantable are Scopes and offline_access.
+func (r *rules) Grantable() oauth.Scopes { return r.grantable }
+
+// Described are Scopes, with what people read of them.
+func (r *rules) Described() []pages.Scope { return r.described }
+
+// Contact is whom those are to ask who are not let in, or "".
+func (r *rules) Contact() string { return r.contact }
+
+// Suggested are the scopes for a client that does not say what it wants on the route at a
+// path: what the route and its operations need, or all there are for one that needs none.
+// Some clients cannot ask for more later, so only those on demand are left out.
+func (r *rules) Suggested(path string) oauth.Scopes {
+	if required := r.routes[path].required; len(required) > 0 {
 		return required.With(r.operating)
 	}
 	return r.usual
 }
 
-// published are the scopes in a route's metadata.
-func (r *rules) published(route string) oauth.Scopes { return r.usual.With(r.required[route]) }
+// published are the scopes in the metadata of the route at a path.
+func (r *rules) published(path string) oauth.Scopes { return r.usual.With(r.routes[path].required) }
 
-// judge returns what the bodies on a route are judged by, or nil.
-func (r *rules) judge(route string) *operations.Rules {
-	//rule:bodies-read-for-nothing
-	if slices.Contains(r.denyUnlisted, route) {
-		return r.listedOnly
+// proxy is what requests on a route are judged by. While a new configuration is on its
+// way, it may not be said what that is: of a route that is gone in the newest
+// configuration, or that needs a token there and none here.
+func (r *rules) proxy(route *config.Route) (proxy.Policy, *oauth.Error) {
+	own, named := r.routes[route.Path]
+	//rule:route-without-rules
+	if !named || route.Public && !own.public {
+		return proxy.Policy{}, oauth.Unavailable(errOtherRoutes)
 	}
-	return r.operations
+	p := proxy.Policy{Required: own.required, Suggested: r.Suggested(route.Path), Origins: r.origins}
+	switch {
+	case route.Transport == config.TransportHTTP: // MCP is not spoken, so no call is in a body.
+	//rule:bodies-read-for-nothing
+	case own.denyUnlisted:
+		p.Operations = r.listedOnly
+	default:
+		p.Operations = r.operations
+	}
+	return p, nil
 }
 
-// mayHave returns those of the scopes that a user may have.
-func (r *rules) mayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes {
+// Allowed says by which rule a user may have a grant. The error is policy.ErrDenied, or
+// that nobody can say, since rules know the user's upstream by another name.
+func (r *rules) Allowed(u policy.User) (rule string, err error) {
+	if r.strangers[u.Upstream] {
+		return "", oauth.Unavailable(errOtherUpstreams)
+	}
+	return r.access.Allowed(u)
+}
+
+// MayHave returns those of the scopes that a user may have.
+func (r *rules) MayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes {
 	return slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return !r.allow.Allowed(scope, u) })
 }
 
@@ -121,16 +182,32 @@ func (f *inForce) set(r *rules) {
 
 func (f *inForce) get() *rules { return f.current.Load() }
 
+type rulesKey struct{}
+
 // guard lets no request through before there are rules: without them everybody
-// would lose what they have.
+// would lose what they have. It gives each those that are in force when it comes.
 func (f *inForce) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f.get() == nil {
+		rules := f.get()
+		if rules == nil {
 			oauth.WriteError(w, oauth.Unavailable(errNoRules))
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), rulesKey{}, rules)))
 	})
 }
 
-var errNoRules = errors.New("the policy was not read yet")
+// of returns the rules that a request is judged by from its beginning to its end.
+func (f *inForce) of(ctx context.Context) *rules {
+	//rule:policy-half-and-half
+	if rules, ok := ctx.Value(rulesKey{}).(*rules); ok {
+		return rules
+	}
+	return f.get() // not for a request
+}
+
+var (
+	errNoRules        = errors.New("the policy was not read yet")
+	errOtherRoutes    = errors.New("the newest policy is for other routes than this gateway has, which is to be replaced")
+	errOtherUpstreams = errors.New("the newest policy is for other upstreams than this gateway has, which is to be replaced")
+)

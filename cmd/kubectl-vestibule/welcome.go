@@ -70,10 +70,10 @@ func admission(u devidp.User, cfg *config.Config) string {
 	if u.EmailVerified {
 		claims["email"] = u.Email
 	}
-	switch rule, ok := access.Allowed(policy.User{Upstream: cfg.Upstreams[0].Name, Claims: claims}); {
-	case !ok && !u.EmailVerified:
+	switch rule, err := access.Allowed(policy.User{Upstream: cfg.Upstreams[0].Name, Claims: claims}); {
+	case err != nil && !u.EmailVerified:
 		return "will be refused: no rule in spec.access is true without a verified mail address"
-	case !ok:
+	case err != nil:
 		return "will be refused: no rule in spec.access is true"
 	case rule == "":
 		return ""

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 )
 
 // Cluster names the objects of its own namespace that a gateway shares with its
@@ -17,14 +18,75 @@ type Cluster struct {
 	Report string `json:"report"`
 }
 
-// PolicyKey is the key of a Policy in its ConfigMap.
-const PolicyKey = "policy.json"
+// PolicyKey and TargetsKey are the keys of a Policy and its Targets in their ConfigMap.
+const (
+	PolicyKey  = "policy.json"
+	TargetsKey = "targets.json"
+)
 
 // Policy is the Rules as a document of their own.
 type Policy struct {
 	// Version is the format of this document.
 	Version int `json:"version"`
 	Rules
+}
+
+// Targets are all routes and upstreams that a Policy is for. They are a document of
+// their own, which gateways do not read that are older than it. A gateway may run with
+// another configuration than the one that the policy was written for: what it calls by a
+// name may be something else there, and what the policy does not name has no rules in it.
+type Targets struct {
+	// Version is the format of this document.
+	Version   int              `json:"version"`
+	Routes    []TargetRoute    `json:"routes"`
+	Upstreams []TargetUpstream `json:"upstreams"`
+}
+
+// TargetRoute is a route by the name that the policy has for it.
+type TargetRoute struct {
+	Name string `json:"name"`
+	Path string `json:"path"`
+	// Public is Route.Public.
+	Public bool `json:"public,omitempty"`
+}
+
+// TargetUpstream is an upstream by the name that access rules have for it. A trusted
+// issuer is one, too, with IssuerPrefix before its name.
+type TargetUpstream struct {
+	Name string `json:"name"`
+	// Issuer is what the upstream is known as elsewhere.
+	Issuer string `json:"issuer"`
+}
+
+// IssuerPrefix is before the name of a trusted issuer where it stands for an upstream.
+const IssuerPrefix = "id-jag:"
+
+// TargetsOf are all routes and upstreams of a configuration.
+func TargetsOf(c *Config) *Targets {
+	t := &Targets{Version: Version}
+	for _, r := range c.Routes {
+		t.Routes = append(t.Routes, TargetRoute{Name: r.Name, Path: r.Path, Public: r.Public})
+	}
+	for i := range c.Upstreams {
+		t.Upstreams = append(t.Upstreams, TargetUpstream{Name: c.Upstreams[i].Name, Issuer: c.Upstreams[i].Issuer()})
+	}
+	for _, i := range c.TrustedIssuers {
+		t.Upstreams = append(t.Upstreams, TargetUpstream{Name: IssuerPrefix + i.Name, Issuer: i.IssuerURL})
+	}
+	return t
+}
+
+// ParseTargets reads the targets of a policy. Members that it does not know are ignored:
+// one that is missing here makes a gateway stricter, never more lenient.
+func ParseTargets(data []byte) (*Targets, error) {
+	var t Targets
+	if err := json.Unmarshal(data, &t); err != nil {
+		return nil, fmt.Errorf("not a JSON document: %w", err)
+	}
+	if t.Version != Version {
+		return nil, fmt.Errorf("version: this gateway reads version %d, not %d", Version, t.Version)
+	}
+	return &t, nil
 }
 
 // Report is what one gateway pod has found out that only it can know. It is

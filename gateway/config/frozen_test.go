@@ -13,10 +13,11 @@ import (
 // frozenReaders read what other processes, of this version or the one before, have
 // written, and say what is in it.
 var frozenReaders = map[string]func([]byte) (any, error){
-	"config": func(b []byte) (any, error) { return Parse(b) },
-	"policy": func(b []byte) (any, error) { return ParsePolicy(b) },
-	"report": func(b []byte) (any, error) { return ParseReport(b) },
-	"keyset": func(b []byte) (any, error) { return ParseKeySet(b) },
+	"config":  func(b []byte) (any, error) { return Parse(b) },
+	"policy":  func(b []byte) (any, error) { return ParsePolicy(b) },
+	"targets": func(b []byte) (any, error) { return ParseTargets(b) },
+	"report":  func(b []byte) (any, error) { return ParseReport(b) },
+	"keyset":  func(b []byte) (any, error) { return ParseKeySet(b) },
 }
 
 // Each document in testdata/frozen/VERSION was written at the time of that version, and

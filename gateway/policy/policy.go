@@ -77,20 +77,26 @@ func compile(expression string) (cel.Program, error) {
 	return environment.Program(ast, cel.CostLimit(costLimit))
 }
 
-// Allowed says whether a user may have a grant, and by which rule. Without rules
+// ErrDenied says that no rule lets a user in.
+var ErrDenied = errors.New("no access rule is true for this user")
+
+// Allowed says by which rule a user may have a grant, or returns ErrDenied. Without rules
 // everybody may. A rule that fails, for instance for want of a claim, lets
 // nobody in; the others still may.
-func (a *Access) Allowed(u User) (rule string, ok bool) {
+func (a *Access) Allowed(u User) (rule string, err error) {
 	if len(a.rules) == 0 {
-		return "", true
+		return "", nil
 	}
 	for _, r := range a.rules {
 		if holds(r.program, u) {
-			return r.name, true
+			return r.name, nil
 		}
 	}
-	return "", false
+	return "", ErrDenied
 }
+
+// Asks says whether there are rules, so that it matters who a user is.
+func (a *Access) Asks() bool { return len(a.rules) > 0 }
 
 func holds(program cel.Program, u User) bool {
 	result, _, err := program.Eval(map[string]any{"claims": u.Claims, "upstream": u.Upstream})
@@ -125,6 +131,9 @@ func CompileScopes(scopes []config.Scope) (*Scopes, error) {
 	}
 	return s, nil
 }
+
+// Asks says whether there is a scope that is not everybody's.
+func (s *Scopes) Asks() bool { return len(s.allow) > 0 }
 
 // Allowed says whether a user may have a scope. A scope without an expression is
 // everybody's; one whose expression fails is nobody's.

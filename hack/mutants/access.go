@@ -50,4 +50,56 @@ var accessMutants = []mutant{
 		edit: replace("Unavailable(err)", "InvalidToken(err.Error())"),
 		pkg:  "gateway/internal/grants", run: "TestAnOutageRefusesNobody",
 	},
+	{
+		name: "route-without-rules",
+		rule: "a route that the newest policy does not name, or names as one that needs a token, is not served as before",
+		edit: never,
+		pkg:  "gateway", run: "TestThePolicyOfAnotherConfiguration",
+	},
+	{
+		name: "rules-by-name",
+		rule: "the rules of a route are those of its path, whatever it is called",
+		edit: instead(`for _, o := range own.Routes {
+			if o.Name == t.Name {
+				c.routes[o.Path] = routeRules{t.Public, r.RequiredScopes[t.Name], slices.Contains(r.DenyUnlistedTools, t.Name)}
+			}
+		}`),
+		pkg: "gateway", run: "TestThePolicyOfAnotherConfiguration",
+	},
+	{
+		name: "rules-of-another-upstream",
+		rule: "rules let nobody in of an upstream that they know as another",
+		edit: never,
+		pkg:  "gateway", run: "TestThePolicyOfAnotherUpstream",
+	},
+	{
+		name: "unnamed-upstream-at-login",
+		rule: "nobody logs in at an upstream that the rules do not know",
+		edit: never,
+		pkg:  "gateway", run: "TestThePolicyOfAnotherUpstream",
+	},
+	{
+		name: "unnamed-upstream-at-refresh",
+		rule: "no token is refreshed of an upstream that the rules do not know",
+		edit: never,
+		pkg:  "gateway", run: "TestThePolicyOfAnotherUpstream",
+	},
+	{
+		name: "unnamed-upstream-of-assertion",
+		rule: "the word of an issuer that the rules do not know lets nobody in",
+		edit: never,
+		pkg:  "gateway", run: "TestThePolicyOfAnotherUpstream",
+	},
+	{
+		name: "policy-half-and-half",
+		rule: "a request is judged by one policy from its beginning to its end",
+		edit: never,
+		pkg:  "gateway", run: "TestARequestSeesOnePolicy",
+	},
+	{
+		name: "policy-asked-twice",
+		rule: "what a request on a route needs is asked once",
+		edit: first("policy, _ = h.Policy(r.Context())"),
+		pkg:  "gateway/internal/proxy", run: "TestThePolicyIsAskedForOnce",
+	},
 }

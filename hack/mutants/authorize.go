@@ -80,7 +80,7 @@ var authorizeMutants = []mutant{
 	{
 		name: "no-rule-at-login",
 		rule: "the access rules decide who gets a grant",
-		edit: replace("h.Allowed(user)", `"", true`),
+		edit: never,
 		pkg:  "gateway", run: "TestAccessRules",
 	},
 	{
@@ -92,13 +92,13 @@ var authorizeMutants = []mutant{
 	{
 		name: "scopes-of-others-at-login",
 		rule: "a user gets no scope that is not theirs to give",
-		edit: replace("h.MayHave(req.Scopes, user)", "oauth.Scopes(req.Scopes)"),
+		edit: replace("judge.MayHave(req.Scopes, user)", "oauth.Scopes(req.Scopes)"),
 		pkg:  "gateway", run: "TestScopesByRule",
 	},
 	{
 		name: "scopes-of-others-at-refresh",
 		rule: "a scope that is the user's no more is lost at the next refresh",
-		edit: replace("opts.MayHave(existing, user)", "existing"),
+		edit: replace("f.policy.MayHave(existing, user)", "existing"),
 		pkg:  "gateway/internal/grants", run: "TestNewClaimsDecideAnew",
 	},
 }

@@ -18,15 +18,19 @@ import (
 )
 
 // PolicyMap is the ConfigMap with the policy, which gateways watch.
-func PolicyMap(server *v1alpha1.MCPServer, p *config.Policy) (*corev1ac.ConfigMapApplyConfiguration, error) {
-	data, err := json.Marshal(p)
+func PolicyMap(server *v1alpha1.MCPServer) (*corev1ac.ConfigMapApplyConfiguration, error) {
+	policy, err := json.Marshal(GatewayPolicy(server))
 	if err != nil {
 		return nil, fmt.Errorf("encoding the policy: %w", err)
+	}
+	targets, err := json.Marshal(config.TargetsOf(GatewayConfig(server, Inputs{})))
+	if err != nil {
+		return nil, fmt.Errorf("encoding what the policy is for: %w", err)
 	}
 	return corev1ac.ConfigMap(PolicyName(server), server.Namespace).
 		WithLabels(Labels(server, ComponentPolicy)).
 		WithOwnerReferences(owner(server)).
-		WithData(map[string]string{config.PolicyKey: string(data)}), nil
+		WithData(map[string]string{config.PolicyKey: string(policy), config.TargetsKey: string(targets)}), nil
 }
 
 // ServiceAccount is whom gateway pods are to the API server.

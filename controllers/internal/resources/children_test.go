@@ -37,7 +37,7 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 		{ID: 1, NotBefore: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Secret: make([]byte, 32)},
 	}})
 	must(err)
-	policy, err := resources.PolicyMap(server, resources.GatewayPolicy(server))
+	policy, err := resources.PolicyMap(server)
 	must(err)
 	replicas := server.Spec.Gateway.Replicas
 	if server.Spec.Gateway.Autoscaling != nil {
@@ -209,6 +209,10 @@ func TestTheGatewayLoadsWhatItIsGiven(t *testing.T) {
 		if document, ok := m.Data[config.PolicyKey]; ok {
 			if _, err := config.ParsePolicy([]byte(document)); err != nil {
 				t.Errorf("the policy: %v", err)
+			}
+			targets, err := config.ParseTargets([]byte(m.Data[config.TargetsKey]))
+			if err != nil || len(targets.Routes) == 0 || len(targets.Upstreams) == 0 {
+				t.Errorf("the policy is for %+v: %v", targets, err)
 			}
 		}
 	}

@@ -39,7 +39,7 @@ func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) {
 		h.redirectError(w, r, req, malformed)
 		return
 	}
-	if e := h.readRequest(c, p, &req); e != nil {
+	if e := h.readRequest(h.Policy(r.Context()), c, p, &req); e != nil {
 		h.redirectError(w, r, req, e)
 		return
 	}
@@ -94,7 +94,7 @@ func (h *Handler) chooseRedirectURI(c *clients.Client, p oauth.Params, raw url.V
 }
 
 // readRequest checks what is left once errors can go to the client.
-func (h *Handler) readRequest(c *clients.Client, p oauth.Params, req *request) *oauth.Error {
+func (h *Handler) readRequest(judge Policy, c *clients.Client, p oauth.Params, req *request) *oauth.Error {
 	if !c.May(config.GrantAuthorizationCode) {
 		return oauth.UnauthorizedClient("this client is not there for users to log in with")
 	}
@@ -117,7 +117,7 @@ func (h *Handler) readRequest(c *clients.Client, p oauth.Params, req *request) *
 		return e
 	}
 	req.Resource = resource.URL
-	scopes, e := h.narrow(p.Get("scope"), resource)
+	scopes, e := narrow(judge, p.Get("scope"), resource)
 	if e != nil {
 		return e
 	}
@@ -162,15 +162,15 @@ func (h *Handler) chooseResource(asked []string) (Resource, *oauth.Error) {
 // narrow returns those of the asked scopes that exist, since clients ask for
 // what other servers have; it is an error only if none is left. The token
 // response says what was granted.
-func (h *Handler) narrow(asked string, res Resource) (oauth.Scopes, *oauth.Error) {
+func narrow(p Policy, asked string, res Resource) (oauth.Scopes, *oauth.Error) {
 	if asked == "" {
-		return res.Default(), nil
+		return p.Suggested(res.Path), nil
 	}
 	scopes, err := oauth.ParseScopes(asked)
 	if err != nil {
 		return nil, oauth.InvalidScope("scope is not a list of scope tokens").Because(err)
 	}
-	known := h.Scopes()
+	known := p.Described()
 	offline := slices.Contains(scopes, oauth.ScopeOfflineAccess)
 	granted := slices.DeleteFunc(slices.Clone(scopes), func(s string) bool {
 		return !slices.ContainsFunc(known, func(k pages.Scope) bool { return k.Name == s })
@@ -178,7 +178,7 @@ func (h *Handler) narrow(asked string, res Resource) (oauth.Scopes, *oauth.Error
 	switch {
 	case len(granted) > 0:
 	case len(known) == 0, offline && len(scopes) == 1:
-		granted = slices.Clone(res.Default())
+		granted = slices.Clone(p.Suggested(res.Path))
 	default:
 		return nil, oauth.InvalidScope("none of the requested scopes exists here").Because(errors.New("nothing left"))
 	}

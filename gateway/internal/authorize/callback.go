@@ -125,14 +125,20 @@ func upstreamError(code string, cause error) *oauth.Error {
 // grant writes down what the user has approved and may have, and sends the code.
 func (h *Handler) grant(w http.ResponseWriter, r *http.Request, login pendingLogin, who *upstream.Identity) {
 	req, user := login.Request, policy.User{Upstream: login.Upstream, Claims: who.Claims}
+	judge := h.Policy(r.Context())
+	rule, err := judge.Allowed(user)
 	//rule:no-rule-at-login
-	rule, ok := h.Allowed(user)
-	if !ok {
+	if errors.Is(err, policy.ErrDenied) {
 		h.deny(w, r, login, who, "no access rule is true for this user")
 		return
 	}
+	//rule:unnamed-upstream-at-login
+	if err != nil {
+		h.redirectError(w, r, req, oauth.AsError(err))
+		return
+	}
 	//rule:scopes-of-others-at-login
-	scopes := h.MayHave(req.Scopes, user)
+	scopes := judge.MayHave(req.Scopes, user)
 	if scopes.Empty() && !oauth.Scopes(req.Scopes).Empty() {
 		h.deny(w, r, login, who, "the user may have none of the requested scopes")
 		return
@@ -172,7 +178,7 @@ func facts(login pendingLogin, who *upstream.Identity) []slog.Attr {
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, login pendingLogin, who *upstream.Identity, reason string) {
 	h.Audit.Record(r, audit.Denied, append(facts(login, who), slog.String("reason", reason))...)
 	pages.WriteDenied(w, pages.Denied{
-		Name: who.Name, Upstream: h.upstream(login.Upstream).Title(), Resource: login.Request.Resource, Contact: h.Contact(),
+		Name: who.Name, Upstream: h.upstream(login.Upstream).Title(), Resource: login.Request.Resource, Contact: h.Policy(r.Context()).Contact(),
 		Back: h.answer(login.Request, url.Values{
 			"error": {oauth.CodeAccessDenied}, "error_description": {"this user may not use this server"},
 		}),

@@ -59,7 +59,7 @@ func (h *Handler) askConsent(w http.ResponseWriter, r *http.Request, c *clients.
 		Provisioned: c.Provisioned(), ClientName: c.Name, ClientURI: c.URI, ClientHost: c.Host(),
 		RedirectURI: req.RedirectURI, RedirectHost: redirectHost(req.RedirectURI),
 		Loopback: oauth.IsLoopbackURI(req.RedirectURI),
-		Resource: req.Resource, Scopes: h.describe(req.Scopes), Upstreams: h.choices(),
+		Resource: req.Resource, Scopes: describe(h.Policy(r.Context()).Described(), req.Scopes), Upstreams: h.choices(),
 	})
 }
 
@@ -103,9 +103,9 @@ func redirectHost(uri string) string {
 	return "the application for " + u.Scheme + ": links"
 }
 
-func (h *Handler) describe(scopes []string) []pages.Scope {
+func describe(known []pages.Scope, scopes []string) []pages.Scope {
 	var described []pages.Scope
-	for _, s := range h.Scopes() {
+	for _, s := range known {
 		if slices.Contains(scopes, s.Name) {
 			described = append(described, s)
 		}

@@ -67,8 +67,23 @@ type Upstream interface {
 // Resource is one protected route, as tokens and people know it.
 type Resource struct {
 	URL string
-	// Default returns the scopes for a request that names none.
-	Default func() oauth.Scopes
+	// Path is the route's.
+	Path string
+}
+
+// Policy is what requests are judged by. It is immutable.
+type Policy interface {
+	// Described are the scopes that can be granted, with what people read of them.
+	Described() []pages.Scope
+	// Suggested are the scopes for a request that names none, on the route at a path.
+	Suggested(path string) oauth.Scopes
+	// Allowed says by which rule a user may have a grant. The error is policy.ErrDenied,
+	// or that nobody can say.
+	Allowed(u policy.User) (rule string, err error)
+	// MayHave returns those of the scopes that a user may have.
+	MayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes
+	// Contact is whom those are to ask who are not let in, or "".
+	Contact() string
 }
 
 // Options are what the handler needs.
@@ -78,25 +93,18 @@ type Options struct {
 	ServerUID string
 	// Resources are those that can be asked for; the first is the default.
 	Resources []Resource
-	// Scopes returns those that can be granted, with what people read of them.
-	Scopes  func() []pages.Scope
+	// Policy returns what a request is judged by: the same throughout the request.
+	Policy  func(ctx context.Context) Policy
 	Clients Clients
 	// Redirects says where clients may be answered, whatever they have registered.
 	Redirects oauth.RedirectPolicy
 	Grants    Grants
 	// Upstreams are those that the user chooses from. At least one.
 	Upstreams []Upstream
-	// Allowed applies the access rules to a user; it returns the name of the rule
-	// that let them in.
-	Allowed func(u policy.User) (rule string, ok bool)
-	// MayHave returns those of the scopes that a user may have.
-	MayHave func(scopes oauth.Scopes, u policy.User) oauth.Scopes
-	// Contact is whom those are to ask who are not let in, or "".
-	Contact func() string
-	Ring    *keys.Ring
-	Audit   *audit.Log
-	Log     *slog.Logger
-	Now     func() time.Time
+	Ring      *keys.Ring
+	Audit     *audit.Log
+	Log       *slog.Logger
+	Now       func() time.Time
 }
 
 // Handler serves the endpoints.

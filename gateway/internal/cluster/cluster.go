@@ -44,9 +44,9 @@ func (o *Objects) Publish(ctx context.Context, report []byte) error {
 	return err
 }
 
-// FollowPolicy calls apply with the policy document as it is, and again whenever
-// it may have changed, until ctx is done.
-func (o *Objects) FollowPolicy(ctx context.Context, apply func(document []byte)) {
+// FollowPolicy calls apply with the documents of the policy's ConfigMap as they are, and
+// again whenever they may have changed, until ctx is done.
+func (o *Objects) FollowPolicy(ctx context.Context, apply func(documents map[string]string)) {
 	for failures := 0; ctx.Err() == nil; failures++ {
 		started := time.Now()
 		err := o.follow(ctx, apply)
@@ -66,7 +66,7 @@ func (o *Objects) FollowPolicy(ctx context.Context, apply func(document []byte))
 
 var errEnded = errors.New("the watch ended")
 
-func (o *Objects) follow(ctx context.Context, apply func([]byte)) error {
+func (o *Objects) follow(ctx context.Context, apply func(map[string]string)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	alarm := time.AfterFunc(silence, cancel)
@@ -78,8 +78,8 @@ func (o *Objects) follow(ctx context.Context, apply func([]byte)) error {
 	defer body.Close()
 	return each(body, func(eventType string, data map[string]string) {
 		alarm.Reset(silence)
-		if document, ok := data[config.PolicyKey]; ok && (eventType == "ADDED" || eventType == "MODIFIED") {
-			apply([]byte(document))
+		if _, ok := data[config.PolicyKey]; ok && (eventType == "ADDED" || eventType == "MODIFIED") {
+			apply(data)
 		}
 	})
 }

@@ -105,7 +105,7 @@ func TestThePolicyIsFollowed(t *testing.T) {
 	documents := make(chan string, 10)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	go o.FollowPolicy(ctx, func(document []byte) { documents <- string(document) })
+	go o.FollowPolicy(ctx, func(data map[string]string) { documents <- data[config.PolicyKey] })
 	expect(t, documents, "first")
 	key := client.ObjectKey{Namespace: o.Names.Namespace, Name: "policy"}
 	for _, next := range []string{"second", "third"} {

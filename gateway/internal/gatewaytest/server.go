@@ -85,6 +85,8 @@ type Server struct {
 	// Addrs are where the replicas listen. Whoever asks for the host of URL is
 	// sent to one of them.
 	Addrs []string
+	// Gateways are the replicas.
+	Gateways []*gateway.Gateway
 
 	http2 bool
 	// options are those of the next gateway.
@@ -230,6 +232,7 @@ func (s *Server) serve(t testing.TB, g *gateway.Gateway, l net.Listener) {
 		t.Fatal("the gateway does not become ready")
 	}
 	s.Addrs = append(s.Addrs, l.Addr().String())
+	s.Gateways = append(s.Gateways, g)
 }
 
 // Listen returns a listener on a free port of the loopback interface.

@@ -29,7 +29,7 @@ func (s *Service) Check(ctx context.Context, token, resource string) (identity.I
 	if err != nil {
 		return identity.Identity{}, oauth.InvalidToken(err.Error())
 	}
-	p := presented{id: t.Record, hash: tokens.Sum(token), resource: resource, now: now}
+	p := presented{id: t.Record, hash: tokens.Sum(token), resource: resource, policy: s.opts.Policy(ctx), now: now}
 	g, heard := s.table.Peek(p.id)
 	known := g != nil && s.permits(g, p) == nil
 	if known {
@@ -58,6 +58,7 @@ type presented struct {
 	id       store.ID
 	hash     [tokens.HashLen]byte
 	resource string
+	policy   Policy
 	now      time.Time
 }
 
@@ -128,7 +129,7 @@ func (s *Service) identity(g *grant, p presented, client *clients.Client) identi
 	a := g.accessToken(p.hash[:])
 	return identity.Identity{
 		ClientID: g.ClientID, Upstream: g.Upstream, Issuer: g.Issuer, Subject: g.Subject,
-		Scopes: narrow(client, s.configured(g.scopesOf(a))), Said: g.UpstreamGeneration, ExpiresAt: time.Unix(a.ExpiresAt, 0),
+		Scopes: narrow(client, configured(p.policy, g.scopesOf(a))), Said: g.UpstreamGeneration, ExpiresAt: time.Unix(a.ExpiresAt, 0),
 	}
 }
 

@@ -2,6 +2,7 @@ package grants
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
@@ -154,7 +155,7 @@ func TestNoTokenIsInTheStore(t *testing.T) {
 
 func TestWithoutClaimsAGrantWorksToo(t *testing.T) {
 	w := newWorld(t)
-	g := w.gateway(func(o *Options) { o.Allowed = func(u policy.User) bool { return len(u.Claims) == 0 } })
+	g := w.gateway(func(o *Options) { o.Policy = func(context.Context) Policy { return withoutClaims{w} } })
 	first := g.redeem(g.login(func(a *Approval) { a.Claims, a.Scopes = nil, nil }))
 	second := g.refresh(first.RefreshToken)
 	if len(second.Scopes) != 0 {
@@ -162,6 +163,16 @@ func TestWithoutClaimsAGrantWorksToo(t *testing.T) {
 	}
 	g.retry(first.RefreshToken, second)
 	g.refreshFails(second.RefreshToken, oauth.CodeInvalidScope, scopes("read"))
+}
+
+// withoutClaims lets those in of whom nothing is known.
+type withoutClaims struct{ Policy }
+
+func (withoutClaims) Allowed(u policy.User) (string, error) {
+	if len(u.Claims) > 0 {
+		return "", policy.ErrDenied
+	}
+	return "", nil
 }
 
 func FuzzParseChallenge(f *testing.F) {

@@ -50,7 +50,7 @@ func (s *Service) Redeem(ctx context.Context, r Redemption) (*Issued, error) {
 			return records.Remove, oauth.InvalidGrant("the code is not valid").Because(errReplay)
 		}
 		var err error
-		issued, err = s.redeem(id, g, r.Code, refresh, access, now)
+		issued, err = s.redeem(id, g, r.Code, refresh, access, s.opts.Policy(ctx), now)
 		return records.Write, err
 	})
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *Service) sameResource(g *grant, resources []string) error {
 	return nil
 }
 
-func (s *Service) redeem(id store.ID, g *grant, code string, refreshSecret, accessSecret [tokens.SecretLen]byte, now time.Time) (*Issued, error) {
+func (s *Service) redeem(id store.ID, g *grant, code string, refreshSecret, accessSecret [tokens.SecretLen]byte, p Policy, now time.Time) (*Issued, error) {
 	dataKey, err := unwrap(id, code, g.Code.DataKey)
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (s *Service) redeem(id store.ID, g *grant, code string, refreshSecret, acce
 		return nil, err
 	}
 	g.addAccess(accessToken{heldToken: held, ExpiresAt: expires.Unix()}, now)
-	return s.issued(id, g, access, refresh, s.configured(g.Scopes), expires.Sub(now)), nil
+	return s.issued(id, g, access, refresh, configured(p, g.Scopes), expires.Sub(now)), nil
 }
 
 func (s *Service) issued(id store.ID, g *grant, access, refresh string, scopes oauth.Scopes, expiresIn time.Duration) *Issued {

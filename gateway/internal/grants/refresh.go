@@ -53,7 +53,7 @@ func (s *Service) Refresh(ctx context.Context, r Refreshing) (*Issued, error) {
 	}
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce) // never fails (crypto/rand)
-	f := refresh{asking: asking{service: s, id: t.Record, now: now}, request: r, presented: t, nonce: nonce}
+	f := refresh{asking: asking{service: s, id: t.Record, now: now}, policy: s.opts.Policy(ctx), request: r, presented: t, nonce: nonce}
 	var issued *Issued
 	f.settle = func() (verdict records.Verdict, err error) {
 		issued, verdict, err = f.decide()
@@ -68,6 +68,7 @@ func (s *Service) Refresh(ctx context.Context, r Refreshing) (*Issued, error) {
 // refresh is one request.
 type refresh struct {
 	asking
+	policy    Policy
 	request   Refreshing
 	presented tokens.Token
 	nonce     []byte
@@ -278,9 +279,14 @@ func (f *refresh) evaluate(d data) (oauth.Scopes, records.Verdict, error) {
 	if !opts.Upstreams.Serves(g.Upstream, g.Issuer) {
 		return nil, records.Remove, ended("its upstream is no longer configured")
 	}
+	_, err := f.policy.Allowed(user)
 	//rule:no-rule-at-refresh
-	if !opts.Allowed(user) {
+	if errors.Is(err, policy.ErrDenied) {
 		return nil, records.Remove, ended("the user is no longer let in")
+	}
+	//rule:unnamed-upstream-at-refresh
+	if err != nil {
+		return nil, records.Keep, err
 	}
 	asked := oauth.Scopes(g.Scopes)
 	if f.request.Scopes != nil {
@@ -292,9 +298,9 @@ func (f *refresh) evaluate(d data) (oauth.Scopes, records.Verdict, error) {
 			return nil, records.Keep, oauth.InvalidScope("scope is wider than what was granted")
 		}
 	}
-	existing := f.service.configured(asked)
+	existing := configured(f.policy, asked)
 	//rule:scopes-of-others-at-refresh
-	granted := opts.MayHave(existing, user)
+	granted := f.policy.MayHave(existing, user)
 	if granted.Empty() && !existing.Empty() {
 		return nil, records.Keep, oauth.InvalidScope("the user may have none of the scopes any more")
 	}
@@ -302,8 +308,8 @@ func (f *refresh) evaluate(d data) (oauth.Scopes, records.Verdict, error) {
 }
 
 // configured narrows scopes to those that exist.
-func (s *Service) configured(scopes oauth.Scopes) oauth.Scopes {
-	known := s.opts.Scopes()
+func configured(p Policy, scopes oauth.Scopes) oauth.Scopes {
+	known := p.Grantable()
 	//rule:removed-scope
 	unknown := func(scope string) bool { return !slices.Contains(known, scope) }
 	if !slices.ContainsFunc(scopes, unknown) {

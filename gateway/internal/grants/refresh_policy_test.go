@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -164,7 +165,7 @@ func TestARemovedUpstreamEndsWhatItLetIn(t *testing.T) {
 func TestAScopeThatIsNoLongerConfiguredIsLost(t *testing.T) {
 	w := newWorld(t)
 	first := w.a.redeem(w.a.login())
-	g := w.gateway(func(o *Options) { o.Scopes = func() oauth.Scopes { return oauth.Scopes{"read"} } })
+	g := w.gateway(func(o *Options) { o.Policy = func(context.Context) Policy { return onlyRead{w} } })
 	if got := g.passes(first.AccessToken).Scopes.String(); got != "read" {
 		t.Errorf("the old token's scopes are %q", got)
 	}
@@ -174,6 +175,11 @@ func TestAScopeThatIsNoLongerConfiguredIsLost(t *testing.T) {
 	}
 	g.retry(first.RefreshToken, second)
 }
+
+// onlyRead knows one scope.
+type onlyRead struct{ Policy }
+
+func (onlyRead) Grantable() oauth.Scopes { return oauth.Scopes{"read"} }
 
 func TestAGrantKeepsItsSixteenNewestAccessTokens(t *testing.T) {
 	w := newWorld(t)

@@ -59,10 +59,8 @@ type Options struct {
 	OutageTolerance time.Duration
 	AccessTokenTTL  time.Duration
 	RefreshTokenTTL time.Duration
-	// Allowed says whether a user may have a grant.
-	Allowed func(u policy.User) bool
-	// MayHave returns those of the scopes that a user may have.
-	MayHave func(scopes oauth.Scopes, u policy.User) oauth.Scopes
+	// Policy returns what a request is judged by: the same throughout the request.
+	Policy func(ctx context.Context) Policy
 	// Upstreams are where users log in.
 	Upstreams Upstreams
 	// Vouches says whether the one on whose word a client has a grant without a user
@@ -71,10 +69,19 @@ type Options struct {
 	// PublicURL, when set, is what older clients name in place of a resource:
 	// at the token endpoint it stands for the grant's, whichever that is.
 	PublicURL string
-	// Scopes are those that are configured now: what a grant has beyond them is lost.
-	Scopes func() oauth.Scopes
-	Now    func() time.Time
-	Log    *slog.Logger
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Policy says who may have a grant, and what for. It is immutable.
+type Policy interface {
+	// Grantable are the scopes that are configured: what a grant has beyond them is lost.
+	Grantable() oauth.Scopes
+	// Allowed says by which rule a user may have a grant. The error is policy.ErrDenied,
+	// or that nobody can say.
+	Allowed(u policy.User) (rule string, err error)
+	// MayHave returns those of the scopes that a user may have.
+	MayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes
 }
 
 // Service makes, redeems, refreshes, checks and ends grants.

@@ -49,8 +49,18 @@ func (w *world) Renew(_ context.Context, _ string, t upstream.Tokens, was upstre
 	return w.upstream(t, was)
 }
 
-// mayHave lets those write who are in the group ops.
-func (w *world) mayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes {
+// Grantable, Allowed and MayHave are the policy.
+func (w *world) Grantable() oauth.Scopes { return oauth.Scopes{"read", "write", "admin"} }
+
+func (w *world) Allowed(u policy.User) (string, error) {
+	if w.rejected != "" && u.Claims["email"] == w.rejected {
+		return "", policy.ErrDenied
+	}
+	return "", nil
+}
+
+// MayHave lets those write who are in the group ops.
+func (w *world) MayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes {
 	groups, _ := u.Claims["groups"].([]any)
 	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return s == "write" && !slices.Contains(groups, any("ops")) })
 }
@@ -89,10 +99,8 @@ func (w *world) gateway(with ...func(*Options)) *gateway {
 	opts := Options{
 		Store: g.view, Ring: w.ring, ServerUID: "uid", Clients: g.clients, FreshFor: 90 * time.Second,
 		OutageTolerance: 10 * time.Minute, AccessTokenTTL: time.Hour, RefreshTokenTTL: 30 * 24 * time.Hour,
-		Allowed:   func(u policy.User) bool { return w.rejected == "" || u.Claims["email"] != w.rejected },
-		MayHave:   w.mayHave,
+		Policy:    func(context.Context) Policy { return w },
 		Upstreams: w,
-		Scopes:    func() oauth.Scopes { return oauth.Scopes{"read", "write", "admin"} },
 		Now:       w.clock.Now, Log: log,
 	}
 	for _, change := range with {

@@ -13,10 +13,8 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/gateway/config"
-	"vestibule.dev/vestibule/gateway/internal/cors"
 	"vestibule.dev/vestibule/gateway/internal/identity"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
-	"vestibule.dev/vestibule/gateway/internal/operations"
 	"vestibule.dev/vestibule/gateway/internal/quota"
 	"vestibule.dev/vestibule/gateway/internal/source"
 )
@@ -67,15 +65,14 @@ func BenchmarkForward(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	none := func() oauth.Scopes { return nil }
 	for name, h := range map[string]http.Handler{
 		"ReverseProxy": &httputil.ReverseProxy{
 			Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(backend) }, Transport: stub{}, BufferPool: buffers,
 		},
 		"route": New(Options{
 			PublicURL: public, Path: "/mcp", Resource: "https://weather.example.com/mcp", Backend: backend, Transport: stub{}, Sources: sources,
-			Required: none, Suggested: none, Rules: func() *operations.Rules { return nil },
-			Quotas: quota.New(func() config.Quotas { return config.Quotas{} }, time.Now), Origins: func() cors.Origins { return nil }, Checker: everybody{}, Patience: time.Second,
+			Policy: func(context.Context) (Policy, *oauth.Error) { return Policy{}, nil },
+			Quotas: quota.New(func() config.Quotas { return config.Quotas{} }, time.Now), Checker: everybody{}, Patience: time.Second,
 			Draining: context.Background(), Log: slog.New(slog.DiscardHandler),
 		}),
 	} {

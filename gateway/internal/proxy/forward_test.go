@@ -13,6 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/audit"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/quota"
 	"vestibule.dev/vestibule/gateway/internal/source"
 )
 
@@ -55,6 +59,28 @@ func bare(t *testing.T, backend http.RoundTripper) *Handler {
 		PublicURL: &url.URL{Scheme: "http", Host: "localhost"}, Path: "/mcp", Backend: u, Transport: backend, Sources: sources, Checker: everybody{},
 		Draining: t.Context(), Stagger: func() time.Duration { return 0 }, Log: slog.New(slog.DiscardHandler),
 	})
+}
+
+// Of two policies that each refuse a request, none of both is made.
+func TestThePolicyIsAskedForOnce(t *testing.T) {
+	h := bare(t, stub{})
+	h.Quotas = quota.New(func() config.Quotas { return config.Quotas{} }, time.Now)
+	asked := 0
+	h.Policy = func(context.Context) (Policy, *oauth.Error) {
+		if asked++; asked > 1 {
+			return Policy{}, nil
+		}
+		return Policy{Required: oauth.Scopes{"a"}}, nil
+	}
+	h.Audit = audit.New(h.Log, h.Sources.Of)
+	r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"ping"}`))
+	r.Host = "localhost"
+	r.Header.Set("Authorization", "Bearer token")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusForbidden || asked != 1 {
+		t.Errorf("the answer is %d, and the policy was asked for %d times", w.Code, asked)
+	}
 }
 
 func TestAnAnswerThatBeginsEarlyIsNotCutOff(t *testing.T) {

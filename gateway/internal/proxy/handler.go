@@ -40,12 +40,9 @@ type Options struct {
 	// Resource is the route's URL, the audience of its tokens, and
 	// ResourceMetadata where its metadata is.
 	Resource, ResourceMetadata string
-	// Required returns the scopes of every request, and Suggested those that a
-	// client is told to ask for at first.
-	Required, Suggested func() oauth.Scopes
-	// Rules returns what the operations in a body are judged by, or nil if bodies are
-	// not to be read.
-	Rules func() *operations.Rules
+	// Policy returns what a request is judged by, which is asked for once for each. Its
+	// error is why nobody can say: then the answer is that.
+	Policy func(ctx context.Context) (Policy, *oauth.Error)
 	// Quotas are shared by all routes.
 	Quotas *quota.Quotas
 	// Backend is the URL of the route at the backend.
@@ -61,8 +58,6 @@ type Options struct {
 	Pods *pods.Set
 	// Retried is called when a request goes to another of the Pods.
 	Retried func()
-	// Origins returns those from which browsers may call.
-	Origins func() cors.Origins
 	Sources *source.Resolver
 	Checker Checker
 	// Caller tells the backend who calls; nil where it is not told.
@@ -79,6 +74,18 @@ type Options struct {
 	Stagger  func() time.Duration
 	Audit    *audit.Log
 	Log      *slog.Logger
+}
+
+// Policy is what a request on the route is judged by. It is immutable.
+type Policy struct {
+	// Required are the scopes of every request, and Suggested those that a client is
+	// told to ask for at first.
+	Required, Suggested oauth.Scopes
+	// Operations are what those in a body are judged by, or nil if bodies are not to
+	// be read.
+	Operations *operations.Rules
+	// Origins are those from which browsers may call.
+	Origins cors.Origins
 }
 
 // Handler serves one protected route.
@@ -119,7 +126,13 @@ func (h *Handler) Serves(path string) bool {
 // type are the backend's to judge, as long as no rule is about them: a client that
 // asks without a token must learn where to get one, however it asks.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	origin, e := h.comesFrom(r)
+	policy, e := h.Policy(r.Context())
+	if e != nil {
+		h.hurry(w)
+		oauth.WriteError(w, e)
+		return
+	}
+	origin, e := h.comesFrom(r, policy.Origins)
 	if e != nil {
 		h.hurry(w)
 		h.Audit.Record(r, audit.Refused, e.Facts(slog.String("route", h.Path))...)
@@ -138,7 +151,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	who, token, e := h.authenticate(r)
 	if e != nil {
 		h.hurry(w)
-		h.refuse(w, r, e)
+		h.refuse(w, r, policy, e)
 		return
 	}
 	//rule:ambiguous-path
@@ -155,10 +168,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		//rule:quota-of-streams
 		defer done()
 	}
-	if !h.permit(w, r, who) {
+	//rule:policy-asked-twice
+	if !h.permit(w, r, policy, who) {
 		return
 	}
-	h.forward(w, r, &call{who: who, token: token, origin: origin})
+	h.forward(w, r, &call{policy: policy, who: who, token: token, origin: origin})
 }
 
 // hurry bounds how long a body may take to arrive: one that is to be judged, or one that
@@ -171,12 +185,12 @@ func (h *Handler) hurry(w http.ResponseWriter) {
 // comesFrom guards against pages that have a browser call a server under a
 // name that is not the server's (DNS rebinding), or from an origin that was
 // not let in. It returns the origin if there is one.
-func (h *Handler) comesFrom(r *http.Request) (string, *oauth.Error) {
+func (h *Handler) comesFrom(r *http.Request, origins cors.Origins) (string, *oauth.Error) {
 	//rule:any-host
 	if host := h.Sources.HostOf(r); !sameHost(host, h.PublicURL) {
 		return "", forbidden("the Host header does not name this server", errors.New("the host is not that of publicURL"))
 	}
-	origin, ok := h.Origins().Allow(r)
+	origin, ok := origins.Allow(r)
 	//rule:route-from-any-origin
 	if !ok {
 		return "", forbidden("this origin may not call this server", errors.New("the origin is not in allowedOrigins"))
@@ -256,8 +270,8 @@ func tokenInQuery(r *http.Request) *oauth.Error {
 // refuse answers a request of somebody unknown. Who has no token, a bad one, or came
 // while the store was away: each must do something else, so each gets another answer.
 // The audit log has what is known of them, too.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error, known ...slog.Attr) {
-	c := oauth.Challenge{ResourceMetadata: h.ResourceMetadata, Scope: h.Suggested()}
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, policy Policy, e *oauth.Error, known ...slog.Attr) {
+	c := oauth.Challenge{ResourceMetadata: h.ResourceMetadata, Scope: policy.Suggested}
 	switch {
 	case errors.Is(e, errNoCredentials):
 		// Every connection of every client begins so: not worth an audit line.

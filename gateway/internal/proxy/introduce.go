@@ -27,7 +27,7 @@ func (h *Handler) introduce(w http.ResponseWriter, r *http.Request, c *call) boo
 			"client_id", c.who.ClientID, "subject", c.who.Subject, "error", err)
 		writeRPCError(w, http.StatusBadGateway, "what the MCP server behind this gateway is to be told of you is too long")
 	default:
-		h.refuse(w, r, oauth.AsError(err), slog.String("client_id", c.who.ClientID), slog.String("subject", c.who.Subject))
+		h.refuse(w, r, c.policy, oauth.AsError(err), slog.String("client_id", c.who.ClientID), slog.String("subject", c.who.Subject))
 	}
 	//rule:not-introduced
 	return false
@@ -43,7 +43,7 @@ func (h *Handler) upstreamTokenRefused(w http.ResponseWriter, r *http.Request) b
 	}
 	err := h.Caller.Refused(r.Context(), c.introduction, c.token)
 	if err != nil {
-		h.refuse(w, r, oauth.AsError(err), slog.String("client_id", c.who.ClientID), slog.String("subject", c.who.Subject))
+		h.refuse(w, r, c.policy, oauth.AsError(err), slog.String("client_id", c.who.ClientID), slog.String("subject", c.who.Subject))
 		return true
 	}
 	h.Log.WarnContext(r.Context(), "the backend does not take the token of a user's upstream, which was renewed", "route", h.Path,

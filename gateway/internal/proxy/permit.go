@@ -46,12 +46,12 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, who identity.Ide
 // permit says whether who may have what the request asks for, and answers it if not.
 // It reads the body only if there are rules that need it: then the body's word counts,
 // never that of a header, and the backend gets what was judged, to the byte.
-func (h *Handler) permit(w http.ResponseWriter, r *http.Request, who identity.Identity) bool {
-	needed := h.Required()
+func (h *Handler) permit(w http.ResponseWriter, r *http.Request, policy Policy, who identity.Identity) bool {
+	needed := policy.Required
 	missing := who.Scopes.Missing(needed)
 	var calls []jsonrpc.Call
 	var refused error
-	rules := h.Rules()
+	rules := policy.Operations
 	if rules != nil || len(missing) > 0 {
 		h.hurry(w) // once: a body that was late is not waited for again
 	}

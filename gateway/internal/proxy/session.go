@@ -71,6 +71,7 @@ func (h *Handler) begun(c *call, id string) session {
 
 // call is a request on its way to the backend.
 type call struct {
+	policy Policy
 	who    identity.Identity
 	token  string
 	origin string

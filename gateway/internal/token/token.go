@@ -49,19 +49,28 @@ type Handler struct {
 	// first is the default.
 	PublicURL string
 	Resources []string
-	// Scopes returns those that can be granted, and Suggested those for a request at
-	// a resource that names none.
-	Scopes     func() oauth.Scopes
-	Suggested  func(resource string) oauth.Scopes
+	// Paths are those of the resources' routes.
+	Paths map[string]string
+	// Policy returns what a request is judged by: the same throughout the request.
+	Policy     func(ctx context.Context) Policy
 	Clients    Clients
 	Grants     Grants
 	Assertions Assertions
-	// Allowed says whether a user who has logged in elsewhere may have a grant, and
-	// MayHave which of the scopes they may have.
-	Allowed func(u policy.User) bool
-	MayHave func(scopes oauth.Scopes, u policy.User) oauth.Scopes
-	Audit   *audit.Log
-	Log     *slog.Logger
+	Audit      *audit.Log
+	Log        *slog.Logger
+}
+
+// Policy is what grants without a login are judged by. It is immutable.
+type Policy interface {
+	// Scopes are those that can be granted, and Suggested those for a request that
+	// names none, on the route at a path.
+	Scopes() oauth.Scopes
+	Suggested(path string) oauth.Scopes
+	// Allowed says by which rule a user who has logged in elsewhere may have a grant. The
+	// error is policy.ErrDenied, or that nobody can say. MayHave returns those of the
+	// scopes that they may have.
+	Allowed(u policy.User) (rule string, err error)
+	MayHave(scopes oauth.Scopes, u policy.User) oauth.Scopes
 }
 
 // response is RFC 6749 section 5.1.

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"vestibule.dev/vestibule/gateway/config"
@@ -16,7 +17,7 @@ import (
 // trusted issuer whose name follows. No upstream has such a name.
 const (
 	ByClient = "client_credentials"
-	ByIssuer = "id-jag:"
+	ByIssuer = config.IssuerPrefix
 )
 
 // Assertions verifies what trusted issuers have signed.
@@ -44,7 +45,7 @@ func (h *Handler) clientCredentials(ctx context.Context, client *clients.Client,
 	if e != nil {
 		return nil, e
 	}
-	scopes, e := h.scopes(client, resource, p.Get("scope"), nil)
+	scopes, e := h.scopes(ctx, client, resource, p.Get("scope"), nil)
 	if e != nil {
 		return nil, e
 	}
@@ -74,9 +75,14 @@ func (h *Handler) jwtBearer(ctx context.Context, client *clients.Client, p oauth
 		return nil, e
 	}
 	user := policy.User{Upstream: ByIssuer + who.IssuerName, Claims: who.Claims}
+	_, err := h.Policy(ctx).Allowed(user)
 	//rule:id-jag-no-rule
-	if !h.Allowed(user) {
+	if errors.Is(err, policy.ErrDenied) {
 		return nil, oauth.InvalidGrant("this user may not use this server")
+	}
+	//rule:unnamed-upstream-of-assertion
+	if err != nil {
+		return nil, oauth.AsError(err)
 	}
 	// What the assertion says bounds what the request may ask for.
 	var bound oauth.Scopes
@@ -86,11 +92,11 @@ func (h *Handler) jwtBearer(ctx context.Context, client *clients.Client, p oauth
 			return nil, oauth.InvalidScope("the assertion's scope is not a list of scope tokens").Because(err)
 		}
 	}
-	scopes, e := h.scopes(client, resource, p.Get("scope"), bound)
+	scopes, e := h.scopes(ctx, client, resource, p.Get("scope"), bound)
 	if e != nil {
 		return nil, e
 	}
-	theirs := h.MayHave(scopes, user)
+	theirs := h.Policy(ctx).MayHave(scopes, user)
 	if theirs.Empty() && !scopes.Empty() {
 		return nil, oauth.InvalidScope("this user may have none of the requested scopes")
 	}
@@ -125,12 +131,13 @@ func (h *Handler) meant(signed, asked []string) (string, *oauth.Error) {
 // scopes are what the client gets of what it asks for, or, if it does not say, of
 // what the resource needs: no more than exists, than it may have, and than bound
 // holds, unless that is nil. It is an error if there are scopes and none is left.
-func (h *Handler) scopes(client *clients.Client, resource, asked string, bound oauth.Scopes) (oauth.Scopes, *oauth.Error) {
-	all := h.Scopes()
+func (h *Handler) scopes(ctx context.Context, client *clients.Client, resource, asked string, bound oauth.Scopes) (oauth.Scopes, *oauth.Error) {
+	judge := h.Policy(ctx)
+	all := judge.Scopes()
 	if len(all) == 0 {
 		return nil, nil
 	}
-	wanted := h.Suggested(resource)
+	wanted := judge.Suggested(h.Paths[resource])
 	if bound != nil {
 		wanted = bound
 	}
