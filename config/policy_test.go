@@ -5,6 +5,7 @@ package config
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -87,7 +89,26 @@ func (g gateway) configMap(name, owner string) *corev1.ConfigMap {
 }
 
 func (g gateway) report() *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: g.meta("report", "weather")}
+	m := &corev1.ConfigMap{ObjectMeta: g.meta("report", "weather"), Data: map[string]string{otherPod: "{}"}}
+	m.Labels["app.kubernetes.io/component"] = "report"
+	return m
+}
+
+// The UIDs of two gateway pods.
+const (
+	ownPod   = "00000000-0000-0000-0000-00000000000a"
+	otherPod = "00000000-0000-0000-0000-00000000000b"
+)
+
+// pod is the gateway as the API server knows it from the token of a pod.
+func (g gateway) pod(t *testing.T, uid string) client.Client {
+	t.Helper()
+	cfg := rest.CopyConfig(env.Config)
+	cfg.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:serviceaccount:" + g.namespace + ":weather-gateway",
+		Extra:    map[string][]string{"authentication.kubernetes.io/pod-uid": {uid}},
+	}
+	return connect(t, cfg)
 }
 
 // retained is an object that is to outlive the MCPServer called name.
@@ -133,17 +154,33 @@ func TestAGatewayWritesData(t *testing.T) {
 			}
 		}
 	}
-	for name, operations := range map[string]string{
-		"the first report": `[{"op":"add","path":"/data","value":{"uid":"{}"}}]`,
-		"a report":         `[{"op":"test","path":"/data","value":null},{"op":"add","path":"/data","value":{"uid":"{}"}}]`,
-	} {
-		if err := patch(t.Context(), g.itself, g.report(), operations); err != nil {
-			t.Errorf("%s: %v", name, err)
+	itself := g.pod(t, ownPod)
+	for _, content := range []string{"{}", `{\"version\":1}`} {
+		merge := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"data":{%q:"%s"}}`, ownPod, content))
+		if err := itself.Patch(t.Context(), g.report(), merge); err != nil {
+			t.Errorf("a report: %v", err)
 		}
 	}
-	merge := client.RawPatch(types.MergePatchType, []byte(`{"data":{"uid":"{}"}}`))
-	if err := g.itself.Patch(t.Context(), g.report(), merge); err != nil {
-		t.Errorf("a merged report: %v", err)
+}
+
+// What a pod says of itself no other can say: that keys are dropped there, for instance.
+func TestAPodReportsForItselfAlone(t *testing.T) {
+	g := newGateway(t, "policy-report")
+	own := fmt.Sprintf(`"%s":"{}"`, ownPod)
+	for name, attempt := range map[string]struct {
+		pod  client.Client
+		data string
+	}{
+		"another's report":                {g.pod(t, ownPod), fmt.Sprintf(`{%s,"%s":"lies"}`, own, otherPod)},
+		"one of a pod that has none yet":  {g.pod(t, ownPod), fmt.Sprintf(`{%s,"%s":"{}","third":"lies"}`, own, otherPod)},
+		"another's taken away":            {g.pod(t, ownPod), "{" + own + "}"},
+		"all taken away":                  {g.pod(t, ownPod), "{}"},
+		"one by a token that is no pod's": {g.itself, fmt.Sprintf(`{"%s":"lies"}`, otherPod)},
+	} {
+		err := patch(t.Context(), attempt.pod, g.report(), `[{"op":"add","path":"/data","value":`+attempt.data+`}]`)
+		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "A gateway writes its own report") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -2,8 +2,8 @@ package controllers
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -11,10 +11,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/conditions"
 	"vestibule.dev/vestibule/controllers/internal/resources"
+	"vestibule.dev/vestibule/gateway/config"
 )
 
 // applyRights lets the gateway do what it must, and nothing else.
@@ -23,24 +25,94 @@ func (r *Reconciler) applyRights(ctx context.Context, s *scope) error {
 	if _, err := apply(ctx, r, s, child{kindServiceAccount, name}, resources.ServiceAccount(s.server)); err != nil {
 		return err
 	}
-	role := resources.Role(s.server, s.clientShards, s.grantShards)
+	before, err := r.configsInUse(ctx, s)
+	if err != nil {
+		return err
+	}
+	role := resources.Role(s.server, s.clientShards, s.grantShards, before...)
 	if _, err := apply(ctx, r, s, child{kindRole, name}, role); err != nil {
 		return err
 	}
-	_, err := apply(ctx, r, s, child{kindRoleBinding, name}, resources.RoleBinding(s.server))
+	_, err = apply(ctx, r, s, child{kindRoleBinding, name}, resources.RoleBinding(s.server))
 	return err
 }
 
-// applyPolicy changes what gateways do while they run.
+// configsInUse are the configurations of pods, and of the template that new ones are made
+// from, but for the one that they are to have. What these need they may not lose as long
+// as they run, or a rollout that does not come would end them.
+func (r *Reconciler) configsInUse(ctx context.Context, s *scope) ([]*config.Config, error) {
+	if err := r.render(s); err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	if d := s.seen.Gateway.Deployment; d != nil {
+		names[d.Spec.Template.Annotations[resources.AnnotationConfig]] = true
+	}
+	for i := range s.seen.Gateway.Pods {
+		names[s.seen.Gateway.Pods[i].Annotations[resources.AnnotationConfig]] = true
+	}
+	if m := s.rendered.config; m != nil {
+		delete(names, m.Name)
+	}
+	var all []*config.Config
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		c, err := r.configOf(ctx, s, name)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+// configOf is the configuration of a name, or nil if there is none of this server's.
+func (r *Reconciler) configOf(ctx context.Context, s *scope, name string) (*config.Config, error) {
+	id := memoID(client.ObjectKeyFromObject(s.server), child{kindConfigMap, name})
+	if c, ok := r.configs.at(id, name); ok {
+		return c, nil
+	}
+	m := &corev1.ConfigMap{}
+	err := r.Live.Get(ctx, client.ObjectKey{Namespace: s.server.Namespace, Name: name}, m)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading ConfigMap %s: %w", name, err)
+	}
+	var c *config.Config
+	if err == nil && resources.IsOf(s.server, m) {
+		if c, err = resources.ParseConfig(s.server, m); err != nil {
+			log.FromContext(ctx).Info("a configuration that pods have is not read, and what it needs is not granted", "configmap", name, "error", err.Error())
+		}
+	}
+	r.configs.remember(id, name, c)
+	return c, nil
+}
+
+// applyAskedPolicy changes what gateways do while they run, if somebody has asked for it.
+// It stands before the steps that can fail, and before the one that stops for what is
+// wrong: whoever locks somebody out does not have to mend everything else first. Only
+// rules that are wrong themselves do not take effect.
+func (r *Reconciler) applyAskedPolicy(ctx context.Context, s *scope) error {
+	d, c := s.seen.Gateway.Deployment, child{kindConfigMap, resources.PolicyName(s.server)}
+	//rule:policy-that-waits
+	if s.own(c) == nil || d != nil && !asked(s, d) || slices.ContainsFunc(s.seen.Refusals, conditions.Refusal.OfRules) {
+		return nil
+	}
+	return r.applyPolicy(ctx, s)
+}
+
+// applyPolicy makes the policy what it ought to be, but for gateways of another release,
+// which go on with the one that they can read.
 func (r *Reconciler) applyPolicy(ctx context.Context, s *scope) error {
 	if s.seen.Waits {
 		return nil
 	}
+	c := child{kindConfigMap, resources.PolicyName(s.server)}
 	policy, err := resources.PolicyMap(s.server)
 	if err != nil {
 		return err
 	}
-	_, err = apply(ctx, r, s, child{kindConfigMap, resources.PolicyName(s.server)}, policy)
+	_, err = apply(ctx, r, s, c, policy)
 	return err
 }
 
@@ -67,8 +139,8 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 		return err
 	}
 	m := s.rendered.config
-	if m == nil {
-		return errStop
+	if m == nil || s.lacks() {
+		return r.hold(ctx, s)
 	}
 	if s.seen.Waits {
 		return nil // All but the configuration and the Deployment is as ever.
@@ -83,6 +155,18 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 	}
 	_, err := r.create(ctx, s, kindConfigMap, m)
 	return err
+}
+
+// hold leaves the gateways as they are, and stops. What leads to them is made again if it
+// is gone.
+func (r *Reconciler) hold(ctx context.Context, s *scope) error {
+	s.seen.Held = true
+	if s.seen.Gateway.Deployment != nil && s.own(child{kindService, resources.Name(s.server)}) == nil {
+		if err := r.applyService(ctx, s); err != nil {
+			return err
+		}
+	}
+	return errStop
 }
 
 // rendered is what the gateways are to be made of, once it was asked for; without
@@ -101,11 +185,6 @@ func (r *Reconciler) render(s *scope) error {
 	if !ok {
 		return nil
 	}
-	for _, ref := range s.seen.References {
-		if !ref.Found || ref.Unusable != "" {
-			return nil
-		}
-	}
 	m, err := resources.Config(s.server, resources.GatewayConfig(s.server, resources.Inputs{
 		Ports:        ports,
 		Directory:    resources.Directory,
@@ -117,14 +196,15 @@ func (r *Reconciler) render(s *scope) error {
 	if err != nil {
 		return err
 	}
-	references, err := json.Marshal(slices.DeleteFunc(slices.Clone(s.seen.References), func(r conditions.Reference) bool { return r.Followed }))
-	if err != nil {
-		return fmt.Errorf("encoding the references: %w", err)
+	withheld := map[string]bool{}
+	for _, ref := range s.seen.References {
+		withheld[ref.ID()] = ref.NotAllowed
 	}
 	deployment, err := resources.Deployment(s.server, resources.Pod{
 		Image:        r.Image,
 		Config:       m.Name,
-		References:   resources.Digest(references),
+		References:   s.contents(),
+		Withheld:     withheld,
 		ClientShards: s.clientShards,
 		GrantShards:  s.grantShards,
 		Inputs:       inputs(s),
@@ -134,6 +214,41 @@ func (r *Reconciler) render(s *scope) error {
 	}
 	s.rendered = &rendered{m, deployment}
 	return nil
+}
+
+// contents stand for what the spec refers to, by Reference.ID. What is missing, or cannot
+// be used, stays what it was: gateways have it still, and are not to lose it because
+// somebody makes it anew.
+func (s *scope) contents() map[string]string {
+	contents, before := map[string]string{}, resources.TemplateReferences(s.seen.Gateway.Deployment)
+	for _, ref := range s.seen.References {
+		switch id := ref.ID(); {
+		case ref.Followed:
+		case ref.Found:
+			contents[id] = ref.Digest
+		case ref.NotAllowed:
+			contents[id] = ""
+		default:
+			contents[id] = before[id]
+		}
+	}
+	return contents
+}
+
+// lacks says that new gateways could not serve, for want of a certificate, or would take
+// the place of such as serve without what the spec refers to since it has changed, or what
+// they may not have any more. What is missing otherwise, only the part of a gateway misses
+// that it is for.
+func (s *scope) lacks() bool {
+	d := s.seen.Gateway.Deployment
+	before := resources.TemplateReferences(d)
+	return slices.ContainsFunc(s.seen.References, func(ref conditions.Reference) bool {
+		if ref.Followed {
+			return !ref.Found || ref.Unusable != ""
+		}
+		_, had := before[ref.ID()]
+		return d != nil && !ref.Found && (ref.NotAllowed || !had)
+	})
 }
 
 // backendPorts are the ports of all backends, or not ok if one is missing: nothing but

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/conditions"
 	"vestibule.dev/vestibule/controllers/internal/resources"
 )
 
@@ -37,7 +39,7 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 	id := memoID(client.ObjectKeyFromObject(s.server), c)
 	if blank, ok := r.keys.at(id, version(meta)); ok {
 		changes, err := resources.TurnKeys(blank.DeepCopy(), s.server, commands, now)
-		if err == nil && !changes.Changed {
+		if err == nil && !changes.Changed && len(changes.Dropping) == 0 {
 			r.afterKeys(s, changes)
 			return nil
 		}
@@ -66,6 +68,11 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 			log.FromContext(ctx).Info("keys under which nothing lives any more were removed", "ids", changes.Removed)
 		}
 	}
+	if len(changes.Dropping) > 0 {
+		if err := r.followDrop(ctx, s, secret, changes.Dropping); err != nil {
+			return err
+		}
+	}
 	blank, err := resources.BlankKeys(secret)
 	if err != nil {
 		return fmt.Errorf("reading the keys in Secret %s: %w", c.name, err)
@@ -75,15 +82,49 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 	return nil
 }
 
+// retryDrop is when to look again whether gateways have followed a drop.
+const retryDrop = 10 * time.Second
+
+// followDrop looks whether all gateways have dropped what was dropped, and says so when
+// they have. Who was told that it is done, and went to bed, must not be wrong.
+func (r *Reconciler) followDrop(ctx context.Context, s *scope, secret *corev1.Secret, keys []int) error {
+	taking, lost := s.seen.Gateway.Taking(keys, r.Now())
+	if len(taking) == 0 {
+		// The cache may not know a new pod yet.
+		pods, err := r.pods(ctx, r.Live, s)
+		if err != nil {
+			return err
+		}
+		now := conditions.Gateway{Pods: pods, Reports: s.seen.Gateway.Reports}
+		taking, lost = now.Taking(keys, r.Now())
+	}
+	if len(taking) > 0 {
+		s.seen.Store.Dropping = &conditions.Dropping{Keys: keys, Pods: taking}
+		s.lookAgain(r.Now().Add(retryDrop))
+		return nil
+	}
+	before := secret.DeepCopy()
+	if err := resources.ConfirmDrop(secret); err != nil {
+		return fmt.Errorf("reading the keys in Secret %s: %w", secret.Name, err)
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, secret, patch, fieldOwner); err != nil {
+		return fmt.Errorf("writing Secret %s: %w", secret.Name, withoutContent(err))
+	}
+	s.wrote(child{kindSecret, secret.Name}, before, secret)
+	beyond := ""
+	if len(lost) > 0 {
+		beyond = fmt.Sprintf(" Not known of pods that the cluster cannot reach: %s. Make sure that their nodes are off.", strings.Join(lost, ", "))
+	}
+	r.Events.Eventf(s.server, nil, corev1.EventTypeWarning, eventKeysDropped, "Rotate",
+		"Keys %v were dropped by command, by every gateway. What is under them has ended: clients register and users log in anew.%s", keys, beyond)
+	return nil
+}
+
 // afterKeys says what has changed, and when to look again.
 func (r *Reconciler) afterKeys(s *scope, changes resources.KeyChanges) {
 	s.lookAgain(changes.Next)
-	switch {
-	case changes.Dropped > 0:
-		r.Events.Eventf(s.server, nil, corev1.EventTypeWarning, eventKeysDropped, "Rotate",
-			"%d keys were dropped by command, and key %d is in use in their place. What is under them has ended: clients register and users log in anew.",
-			changes.Dropped, changes.Added.ID)
-	case changes.Added != nil:
+	if changes.Added != nil && len(changes.Dropping) == 0 {
 		r.Events.Eventf(s.server, nil, corev1.EventTypeNormal, eventKeyRotated, "Rotate",
 			"Key %d was made, and is minted with from %s on.", changes.Added.ID, changes.Added.NotBefore.Format(time.RFC3339))
 	}

@@ -3,8 +3,10 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -51,7 +53,15 @@ func (r *Reconciler) ensureShards(ctx context.Context, s *scope) error {
 			o := s.shards[p.name][n]
 			if o == nil {
 				var err error
-				if o, err = r.create(ctx, s, string(kv.Kind), resources.Shard(s.server, p.name, n)); err != nil {
+				o, err = r.create(ctx, s, string(kv.Kind), resources.Shard(s.server, p.name, n))
+				//rule:growth-that-stops-all
+				if apierrors.IsForbidden(err) && n >= max(s.told(p), 1) {
+					// A quota, perhaps. Those that there are do, until they are full.
+					s.seen.Store.NotGrown, *p.count = err, n
+					s.lookAgain(r.Now().Add(retryGrowth))
+					break
+				}
+				if err != nil {
 					return err
 				}
 			}
@@ -72,6 +82,9 @@ func (r *Reconciler) ensureShards(ctx context.Context, s *scope) error {
 	}
 	return nil
 }
+
+// retryGrowth is when to look again for room for another shard.
+const retryGrowth = 30 * time.Second
 
 // untrack empties managedFields, in which the API server would list every record
 // of a shard at each write. From then on it lists none.

@@ -4,6 +4,7 @@ package controllers
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -256,6 +257,76 @@ func TestKeysAreDroppedByCommand(t *testing.T) {
 	w.restart()
 	w.at(w.now.Add(time.Hour))
 	w.has([]uint8{4, 5})
+}
+
+// Who is told that keys are dropped can rely on it: every pod that runs has said so, of
+// whatever template, but for those on nodes that nobody can reach, which are named.
+func TestADropIsOverWhenEveryGatewayHasFollowed(t *testing.T) {
+	t.Parallel()
+	w := newKeyRoom(t)
+	pods := w.rollOut()
+	running := func(change func(*corev1.PodStatus)) {
+		for _, p := range pods {
+			p.Status.Phase = corev1.PodRunning
+			change(&p.Status)
+			must(t, admin.Status().Update(t.Context(), p))
+		}
+	}
+	running(func(*corev1.PodStatus) {})
+	w.reports(pods, nil)
+	w.at(w.now.Add(time.Hour))
+	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	w.commandAt(v1alpha1.AnnotationDropKeys, w.now)
+	// The rollout of something else, which never comes, leaves the pods of before.
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.OAuth.AccessTokenTTLSeconds = 60 })
+	pending := func(who ...*corev1.Pod) {
+		t.Helper()
+		w.at(w.now.Add(time.Second))
+		w.has([]uint8{2}, 1)
+		w.tells()
+		w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionFalse, v1alpha1.ReasonKeyDropPending)
+		w.wants(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonKeyDropPending)
+		message := w.condition(v1alpha1.ConditionOAuthKVBound).Message
+		for _, p := range pods {
+			if named := strings.Contains(message, p.Name); named != slices.Contains(who, p) {
+				t.Errorf("pod %s is named: %v, in %q", p.Name, named, message)
+			}
+		}
+		if again := w.again(); again.After(w.now.Add(retryDrop)) {
+			t.Errorf("the next look is at %v", again)
+		}
+	}
+	pending(pods...)
+	knows := func(ids ...int) func(int, *config.Report) {
+		return func(_ int, r *config.Report) { r.Keys = &config.LoadedKeys{Newest: 2, Dropped: ids} }
+	}
+	w.reports(pods[:1], knows(1))
+	w.restart()
+	pending(pods[1])
+	w.reports(pods[1:], knows(7)) // an id of long ago
+	pending(pods[1])
+	running(func(s *corev1.PodStatus) { s.Reason = "NodeLost" })
+	w.at(w.now.Add(time.Second))
+	select {
+	case said := <-w.recorder.Events:
+		if !strings.HasPrefix(said, "Warning KeysDropped") || !strings.Contains(said, pods[1].Name) || strings.Contains(said, pods[0].Name) {
+			t.Errorf("the event is %q", said)
+		}
+	default:
+		t.Error("there is no event")
+	}
+	// From then on it is known, of pods that are made later, too.
+	running(func(s *corev1.PodStatus) { s.Reason = "" })
+	w.restart()
+	w.at(w.now.Add(time.Second))
+	w.tells()
+	if c := w.condition(v1alpha1.ConditionOAuthKVBound); c.Reason == v1alpha1.ReasonKeyDropPending {
+		t.Errorf("it is not over: %s", c.Message)
+	}
+	// The next drop is another.
+	w.commandAt(v1alpha1.AnnotationDropKeys, w.now.Add(time.Minute))
+	w.at(w.now.Add(time.Minute))
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionFalse, v1alpha1.ReasonKeyDropPending)
 }
 
 // A compromise does not wait for somebody to correct the spec.

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -230,11 +231,14 @@ func (s *scope) role() *rbacv1.Role {
 	return role
 }
 
+// boundBefore are the reasons of a store that is not bound, and was.
+var boundBefore = []string{v1alpha1.ReasonKeysLost, v1alpha1.ReasonStoreObjectLost, v1alpha1.ReasonKeyDropPending}
+
 // wasBound says whether, by the status, the store has been in use.
 func wasBound(server *v1alpha1.MCPServer) bool {
 	c := meta.FindStatusCondition(server.Status.Conditions, v1alpha1.ConditionOAuthKVBound)
 	if c == nil {
 		return false
 	}
-	return c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonKeysLost || c.Reason == v1alpha1.ReasonStoreObjectLost
+	return c.Status == metav1.ConditionTrue || slices.Contains(boundBefore, c.Reason)
 }

@@ -258,8 +258,8 @@ var situations = []situation{
 
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isTrue, reason: v1alpha1.ReasonAvailable, after: everybodyIsFine},
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isUnknown, reason: v1alpha1.ReasonRollingOut},
-	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonNotDeployed, says: "UpstreamReady",
-		before: func(w *world) { w.remove(&corev1.Secret{}, w.name+"-oidc") }},
+	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonNotDeployed, says: "MCPObjectBound",
+		before: func(w *world) { w.remove(&corev1.Service{}, w.name+"-backend") }},
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonReferenceMissing,
 		says: "oauth.clientRegistration.initialAccessTokenRef", spec: initialAccessToken},
 	{conditionType: v1alpha1.ConditionGatewayAvailable, status: isFalse, reason: v1alpha1.ReasonSecretNotAllowed,
@@ -332,6 +332,7 @@ var situations = []situation{
 var elsewhere = []string{
 	v1alpha1.ReasonRouteRejected, v1alpha1.ReasonRoutePending,
 	v1alpha1.ReasonNotObserved, v1alpha1.ReasonRetrying, v1alpha1.ReasonMigrated, v1alpha1.ReasonMigrationUnfinished,
+	v1alpha1.ReasonStoreNotGrown, v1alpha1.ReasonKeyDropPending,
 }
 
 func TestEveryReason(t *testing.T) {

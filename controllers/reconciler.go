@@ -76,6 +76,8 @@ type Reconciler struct {
 	reported memo[map[types.UID]*config.Report]
 	// counted is how many shards there were, which the cache may be late to know.
 	counted memo[int]
+	// configs are configurations by name, which stands for their content.
+	configs memo[*config.Config]
 	applied applied
 	places  places
 	// keys are the Secrets with the keys, without these.
@@ -171,6 +173,7 @@ func (r *Reconciler) act(ctx context.Context, s *scope) error {
 	for _, act := range []step{
 		{"rotating the keys", r.rotateKeys},
 		{"making what is kept outlive it, or not", r.retain},
+		{"applying the policy that was asked for", r.applyAskedPolicy},
 		{"making sure that nothing stands against it", mayAct},
 		{"adopting what was retained", r.adopt},
 		{"creating the keys", r.ensureKeys},
@@ -204,6 +207,7 @@ func (r *Reconciler) forget(server types.NamespacedName) {
 	r.contents.forget(prefix)
 	r.reported.forget(prefix)
 	r.counted.forget(prefix)
+	r.configs.forget(prefix)
 	r.applied.forget(prefix)
 	r.keys.forget(prefix)
 	r.said.forget(prefix)

@@ -89,11 +89,12 @@ func inputs(s *scope) string {
 	for ref, b := range s.seen.Backends {
 		lines = append(lines, fmt.Sprintf("port %s %s: %d %q %q", ref.Name, ref.Port.String(), b.Port.Number, b.Port.Name, b.Port.AppProtocol))
 	}
+	contents := s.contents()
 	for _, ref := range s.seen.References {
 		if ref.Followed {
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("reference %s %s %s: %s", ref.Kind, ref.Name, ref.Key, ref.Digest))
+		lines = append(lines, fmt.Sprintf("reference %s %s %s: %s", ref.Kind, ref.Name, ref.Key, contents[ref.ID()]))
 	}
 	slices.Sort(lines)
 	return resources.Digest([]byte(strings.Join(slices.Compact(lines), "\n")))

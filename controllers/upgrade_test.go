@@ -225,6 +225,7 @@ func TestInputsHaveOneForm(t *testing.T) {
 		{Name: "weather", Port: intstr.FromString("http")}: {Exists: true, Ready: 2, Port: resources.Port{Number: 8000, Name: "http", AppProtocol: "kubernetes.io/h2c"}},
 		{Name: "news", Port: intstr.FromInt32(80)}:         {Exists: true, Ready: 2, Port: resources.Port{Number: 80}},
 	}
+	s.seen.Gateway = &conditions.Gateway{}
 	s.seen.References = []conditions.Reference{
 		{Reference: resources.Reference{Field: "f", Kind: "Secret", Name: "weather-oidc", Key: "client-secret", Path: "p"}, Exists: true, Found: true, Digest: "d"},
 		{Reference: resources.Reference{Field: "g", Kind: "Secret", Name: "weather-oidc", Key: "client-secret", Path: "q"}, Exists: true, Found: true, Digest: "d"},
@@ -243,7 +244,7 @@ func TestInputsHaveOneForm(t *testing.T) {
 		"the spec":    func() { server.Generation++ },
 		"the shards":  func() { s.grantShards++ },
 		"a port":      func() { s.seen.Backends[v1alpha1.ServicePort{Name: "news", Port: intstr.FromInt32(80)}].Port.Number++ },
-		"a reference": func() { s.seen.References[0].Digest = "e" },
+		"a reference": func() { s.seen.References[0].Digest, s.seen.References[1].Digest = "e", "e" },
 	} {
 		before := inputs(s)
 		if change(); inputs(s) == before {

@@ -30,7 +30,7 @@ type backends struct {
 // routes have by default.
 func newBackends(cfg *config.Config, set *pods.Set) (*backends, error) {
 	b := &backends{of: map[string]backend{}, pods: map[config.BackendPods]*pods.Set{}}
-	transports := map[config.Backend]*http.Transport{}
+	transports := map[config.Backend]http.RoundTripper{}
 	for _, r := range cfg.Routes {
 		settings := *cfg.BackendOf(&r)
 		found := backend{pods: b.set(settings.Pods), guarded: settings.Identity != nil}
@@ -44,7 +44,7 @@ func newBackends(cfg *config.Config, set *pods.Set) (*backends, error) {
 		settings.Pods, settings.Identity = nil, nil // which do not matter to how one is called
 		transport := transports[settings]
 		if transport == nil {
-			if transport, err = proxy.NewTransport(&settings); err != nil {
+			if transport, err = newTransport(&settings, cfg.Cluster != nil); err != nil {
 				return nil, fmt.Errorf("route %s: %w", r.Name, err)
 			}
 			transports[settings] = transport
@@ -53,6 +53,27 @@ func newBackends(cfg *config.Config, set *pods.Set) (*backends, error) {
 		b.of[r.Name] = found
 	}
 	return b, nil
+}
+
+// newTransport returns one to a backend. In a cluster, what it needs may be missing for a
+// while: then this backend is not called, and all else works.
+func newTransport(b *config.Backend, inCluster bool) (http.RoundTripper, error) {
+	t, err := proxy.NewTransport(b)
+	//rule:missing-bundle-ends-all
+	if err != nil && inCluster {
+		return unusable{err}, nil
+	}
+	return t, err
+}
+
+// unusable stands for a backend that nobody may trust.
+type unusable struct{ error }
+
+func (u unusable) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		_ = r.Body.Close() // as a RoundTripper must
+	}
+	return nil, u.error
 }
 
 // set is the one of the pods of a Service, if they are told apart.

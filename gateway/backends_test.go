@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -107,6 +108,20 @@ func TestACABundleThatIsNone(t *testing.T) {
 		server := gatewaytest.Describe(t, "http://127.0.0.1:8080", gatewaytest.Setup{TLS: true, Configure: func(c *config.Config) { c.Backend.CABundleFile = file }})
 		if _, err := gateway.New(server.Config, server.Keys, gateway.Options{Log: server.Log()}); err == nil || !strings.Contains(err.Error(), "the CA bundle of the backend") {
 			t.Errorf("%s: %v", file, err)
+		}
+		// In a cluster it may come yet. Until then nobody is trusted in place of who it names.
+		server.Config.Cluster = &config.Cluster{Namespace: "one", Policy: "policy", Report: "report"}
+		transport, err := gateway.BackendTransport(server.Config)
+		if err != nil {
+			t.Fatalf("%s ends the gateway: %v", file, err)
+		}
+		r := httptest.NewRequest(http.MethodGet, server.Config.Backend.URL, nil)
+		resp, err := transport.RoundTrip(r)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "the CA bundle of the backend") || len(server.Backend.Requests()) > 0 {
+			t.Errorf("%s: the backend is called, or not for this: %v", file, err)
 		}
 	}
 }

@@ -115,6 +115,9 @@ func (c *companion) checks() []report.Check {
 			r.Store = outcome
 			r.FillingClients, r.FillingGrants = p.filling(store.Client), p.filling(store.Grant)
 		}},
+		// Its message changes with the keys, so a change is told as soon as it is seen.
+		{Name: "keys", Every: p.intervals.Keys, Run: func(context.Context) (string, *report.Failure) { return fmt.Sprint(p.keys.ids()), nil },
+			Put: func(r *config.Report, _ config.Check) { ids := p.keys.ids(); r.Keys = &ids }},
 	}
 	for _, u := range p.upstreams {
 		checks = append(checks, report.Check{

@@ -21,6 +21,15 @@ func SetPolicy(t testing.TB, g *Gateway, cfg *config.Config, r *config.Rules, ta
 	g.rules.set(compiled)
 }
 
+// BackendTransport is what the first route's backend is called with.
+func BackendTransport(cfg *config.Config) (http.RoundTripper, error) {
+	b, err := newBackends(cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	return b.of[cfg.Routes[0].Name].transport, nil
+}
+
 // PolicyCheck returns the reason that a gateway would report of its policy and its
 // certificate, or nothing.
 func PolicyCheck(g *Gateway) (reason string) {

@@ -261,7 +261,7 @@ func newParts(cfg *config.Config, set *config.KeySet, o Options) (*parts, error)
 		Now:       o.Now, Log: o.Log,
 	})
 	p.keys = &keyFile{
-		path: cfg.KeysFile, ring: p.ring, tables: []keyed{p.clients, p.grants}, log: o.Log, every: o.Intervals.Keys, set: set,
+		path: cfg.KeysFile, ring: p.ring, tables: []keyed{p.clients, p.grants}, log: o.Log, every: o.Intervals.Keys, set: set, loaded: set.Loaded(),
 	}
 	return p, nil
 }

@@ -22,9 +22,11 @@ type keyFile struct {
 
 	every time.Duration
 
-	set *config.KeySet // the one that the ring holds
+	set *config.KeySet // the one that the ring holds; run's alone
 
 	mu sync.Mutex
+	// loaded is what it is made of.
+	loaded config.LoadedKeys
 	// bad is why what is in the file is not used, or nil.
 	bad error
 }
@@ -69,10 +71,18 @@ func (f *keyFile) follow(ctx context.Context) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.loaded = f.set.Loaded()
 	if err != nil && (f.bad == nil || f.bad.Error() != err.Error()) {
 		f.log.ErrorContext(ctx, "the newest keys are not used", "error", err)
 	}
 	f.bad = err
+}
+
+// ids are those of the keys that are in use.
+func (f *keyFile) ids() config.LoadedKeys {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.loaded
 }
 
 // problem is why what is in the file is not used, or nil.

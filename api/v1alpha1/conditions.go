@@ -115,6 +115,11 @@ const (
 	// ReasonStoreIncomplete: records were moved from the store, or cannot be moved to
 	// it, so that no gateway serves from it.
 	ReasonStoreIncomplete = "StoreIncomplete"
+	// ReasonStoreNotGrown: the store works, and the objects that it would have more of
+	// are refused.
+	ReasonStoreNotGrown = "StoreNotGrown"
+	// ReasonKeyDropPending: keys were dropped, and pods may still take what is under them.
+	ReasonKeyDropPending = "KeyDropPending"
 	// ReasonKeysMismatch: records do not open with the gateway's keys.
 	ReasonKeysMismatch = "KeysMismatch"
 	// ReasonKeysInvalid: a gateway cannot use the newest keys, and goes on with those

@@ -75,7 +75,8 @@ func rotateKeys(ctx context.Context, c client.Client, r rotation, now time.Time,
 	if r.compromised {
 		fmt.Fprintf(stdout, `Every key made before %s is dropped, and everything under it ends:
 all clients register again, and all users log in again. Gateways learn of it within
-two minutes; until then some answer as before, or 503 to what is new.
+two minutes; until then some answer as before, or 503 to what is new, and the
+condition OAuthKVBound names them. The event KeysDropped says that all have followed.
 `, at)
 	} else {
 		fmt.Fprintf(stdout, `A new key is made. Gateways use it a quarter of an hour later, when each of them has

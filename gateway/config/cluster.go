@@ -110,10 +110,28 @@ type Report struct {
 	// Public says whether PublicURL answers with this server's metadata, as far as that
 	// can be seen from the pod. Older gateways do not check that.
 	Public Check `json:"public,omitzero"`
+	// Keys are those that the pod has loaded. Older gateways do not say.
+	Keys *LoadedKeys `json:"keys,omitempty"`
 	// FillingClients and FillingGrants ask for more shards: the mean size is above
 	// what writes should cost, or no shard has room.
 	FillingClients bool `json:"fillingClients,omitempty"`
 	FillingGrants  bool `json:"fillingGrants,omitempty"`
+}
+
+// LoadedKeys are the ids of a gateway's newest key, and of all that it knows were dropped:
+// what is under those has ended there.
+type LoadedKeys struct {
+	Newest  int   `json:"newest"`
+	Dropped []int `json:"dropped,omitempty"`
+}
+
+// Loaded are the ids of a key set.
+func (s *KeySet) Loaded() LoadedKeys {
+	l := LoadedKeys{Newest: int(s.Newest().ID)}
+	for _, d := range s.Dropped {
+		l.Dropped = append(l.Dropped, int(d.ID))
+	}
+	return l
 }
 
 // Check is the outcome of one of the gateway's checks. Three failures in a row

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Backend is an MCP server behind the gateway.
 type Backend struct {
@@ -64,6 +67,11 @@ func (c *Config) BackendOf(r *Route) *Backend {
 		return r.Backend
 	}
 	return &c.Backend
+}
+
+// FollowsPods says whether the pods of some backend are told apart.
+func (c *Config) FollowsPods() bool {
+	return slices.ContainsFunc(c.Routes, func(r Route) bool { return c.BackendOf(&r).Pods != nil })
 }
 
 // Protected are the routes that need a token, in their order.

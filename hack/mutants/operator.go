@@ -64,4 +64,40 @@ var operatorMutants = []mutant{
 			c.mu.Unlock()`),
 		pkg: "gateway", run: "TestACertificateIsRenewedWhileItServes",
 	},
+	{
+		name: "secret-of-another-mounted",
+		rule: "gateways are given no Secret that their server may not use",
+		edit: replace("|| p.Withheld[r.ID()]", ""),
+		pkg:  "controllers", run: "TestASecretThatIsNotAllowedIsNotMounted",
+	},
+	{
+		name: "old-gateway-confirms-drop",
+		rule: "a drop of keys is over when every pod that runs has said so",
+		edit: replace("g.Reports[p.UID]", "g.Reports[g.Pods[0].UID]"),
+		pkg:  "controllers", run: "TestADropIsOverWhenEveryGatewayHasFollowed",
+	},
+	{
+		name: "configuration-made-up",
+		rule: "the rights of gateways follow the configurations that the controller has made, and no other",
+		edit: never,
+		pkg:  "controllers/internal/resources", run: "TestAConfigurationThatSomebodyHasMadeUp",
+	},
+	{
+		name: "growth-that-stops-all",
+		rule: "a store that may not grow stops nothing else",
+		edit: never,
+		pkg:  "controllers", run: "TestAStoreThatMayNotGrow",
+	},
+	{
+		name: "policy-that-waits",
+		rule: "access rules take effect whatever else is wrong",
+		edit: always,
+		pkg:  "controllers", run: "TestAccessRulesTakeEffectWhateverElseIsWrong",
+	},
+	{
+		name: "missing-bundle-ends-all",
+		rule: "a CA bundle that is missing in a cluster ends its backend, and not the gateway",
+		edit: never,
+		pkg:  "gateway", run: "TestACABundleThatIsNone",
+	},
 }

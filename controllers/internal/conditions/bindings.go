@@ -87,6 +87,11 @@ func kvFact(o *Observation) fact {
 		return no(v1alpha1.ReasonStoreObjectLost,
 			"Objects that hold records are gone: %s. Restore them with their labels and owner references from a backup; if there is none, %s: then clients register, and users log in, anew.", some(s.Lost), anew(o))
 	}
+	if d := o.Store.Dropping; d != nil {
+		return no(v1alpha1.ReasonKeyDropPending,
+			"Keys %v were dropped, and these pods may still take what is under them: %s. They follow within two minutes; delete one that does not.",
+			d.Keys, some(d.Pods))
+	}
 	if f, ok := referred(o, ofStore); !ok {
 		return f
 	}
@@ -108,6 +113,10 @@ func kvFact(o *Observation) fact {
 	case o.Store.Left:
 		return yes(v1alpha1.ReasonMigrated,
 			"Every gateway can read and write the store. The objects of the one before are not needed any more: delete those with the labels app.kubernetes.io/instance=%s and app.kubernetes.io/component=store.", o.Server.Name)
+	}
+	if err := o.Store.NotGrown; err != nil {
+		return yes(v1alpha1.ReasonStoreNotGrown,
+			"Every gateway can read and write the store, which cannot have as many objects as it ought to, and may become full: %v. Raise the ResourceQuota, or let whatever refuses them allow them.", err)
 	}
 	return yes(v1alpha1.ReasonBound, "Every gateway can read and write the store.")
 }

@@ -21,8 +21,16 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 	if g == nil || o.References == nil {
 		return notObserved()
 	}
-	if f, ok := referred(o, ofGateway); !ok {
+	if f, ok := referred(o, ofTLS); !ok {
 		f.message += " Until then, gateways keep the configuration that they have."
+		return f
+	}
+	if f, ok := referred(o, ofOAuth); !ok {
+		if o.Held {
+			f.message += " Until then, gateways keep the configuration that they have."
+		} else {
+			f.message += " Until then, nobody gets in by it; all else works."
+		}
 		return f
 	}
 	if g.Deployment == nil {
@@ -57,9 +65,22 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 		if o.Waits {
 			return yes(v1alpha1.ReasonAvailable, "%d of %d replicas are available as an earlier controller has set them up. They are replaced when it is their turn: the controller replaces a few gateways at a time (-concurrent-upgrades), and waits for those that do not become available.", ready, replicas)
 		}
-		return yes(v1alpha1.ReasonAvailable, "%d of %d replicas are available with the current configuration.", ready, replicas)
+		return yes(v1alpha1.ReasonAvailable, "%d of %d replicas are available with %s.", ready, replicas, configuration(o, before))
 	}
-	return unknown(v1alpha1.ReasonRollingOut, "%d of %d replicas are ready with the current configuration.", ready, replicas)
+	return unknown(v1alpha1.ReasonRollingOut, "%d of %d replicas are ready with %s.", ready, replicas, configuration(o, before))
+}
+
+// configuration says which one the pods of the current template have.
+func configuration(o *Observation, before []metav1.Condition) string {
+	if !o.Held && len(o.Refusals) == 0 && (o.Store == nil || !o.Store.KeysLost && len(o.Store.Lost) == 0) {
+		return "the current configuration"
+	}
+	for _, c := range before {
+		if c.Status == metav1.ConditionFalse {
+			return "the configuration of before: it stays as long as " + c.Type + " is False"
+		}
+	}
+	return "the configuration of before"
 }
 
 // ruled is what the check of the policy is about.

@@ -5,6 +5,7 @@ package conditions
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -43,6 +44,8 @@ type Observation struct {
 	Missing []Missing
 	// Failure is what went wrong in this pass, so that it is repeated.
 	Failure error
+	// Held says that the gateways stay as they were, since they would lack something.
+	Held bool
 	// Waits says that the gateways are those of another controller, and are replaced
 	// when it is their turn.
 	Waits bool
@@ -57,6 +60,11 @@ type Missing struct{ Field, Kind, API string }
 
 // Refusal is one reason not to accept a spec.
 type Refusal struct{ Reason, Message string }
+
+// OfRules says whether it is about rules that gateways could not decide by.
+func (r Refusal) OfRules() bool {
+	return r.Reason == v1alpha1.ReasonAccessRuleInvalid || r.Reason == v1alpha1.ReasonScopeRuleInvalid
+}
 
 // Backend is what the cluster says of a Service and of what is behind it.
 type Backend struct {
@@ -79,9 +87,21 @@ type Store struct {
 	Lost []string
 	// Retained says that objects of the store stay when the MCPServer is deleted.
 	Retained bool
+	// NotGrown is why there are not as many shards as there ought to be, or nil.
+	NotGrown error
+	// Dropping is a drop of keys that not all gateways have followed yet, or nil.
+	Dropping *Dropping
 	// Left says that there are shards of a store that the spec does not have any
 	// more, and that all of their records are in the one that it has.
 	Left bool
+}
+
+// Dropping is a drop of keys that gateways have to follow.
+type Dropping struct {
+	// Keys are the ids of the dropped keys.
+	Keys []int
+	// Pods are the names of those that run and have not said that they dropped them.
+	Pods []string
 }
 
 // Reference is what the cluster says of one key that the spec refers to.
@@ -106,6 +126,34 @@ type Gateway struct {
 	// Reports are by the UID of the pod that wrote it.
 	Reports map[types.UID]*config.Report
 }
+
+// Taking are the names of running pods that may still take what is under one of these
+// keys, and of those among them, as lost, that the cluster cannot reach any more. Gateways
+// that are too old to say so may.
+func (g *Gateway) Taking(keys []int, now time.Time) (taking, lost []string) {
+	for i := range g.Pods {
+		p := &g.Pods[i]
+		if p.Status.Phase == corev1.PodPending || over(p) {
+			continue
+		}
+		//rule:old-gateway-confirms-drop
+		r := g.Reports[p.UID]
+		dropped := r != nil && r.Keys != nil && !slices.ContainsFunc(keys, func(key int) bool { return !slices.Contains(r.Keys.Dropped, key) })
+		switch {
+		case dropped:
+		case p.Status.Reason == "NodeLost" || p.DeletionTimestamp != nil && now.Sub(p.DeletionTimestamp.Time) > nodeSilent:
+			lost = append(lost, p.Name)
+		default:
+			taking = append(taking, p.Name)
+		}
+	}
+	slices.Sort(taking)
+	slices.Sort(lost)
+	return taking, lost
+}
+
+// nodeSilent is how long after its time a pod that ends may still be there.
+const nodeSilent = time.Minute
 
 // Current are the pods that were made from the current template and are not on
 // their way out, by name.

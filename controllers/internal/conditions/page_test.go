@@ -169,6 +169,13 @@ var examples = []example{
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeysInvalid, store(config.ReasonKeysInvalid,
 		"the newest keys are not used: key set /etc/vestibule/keys/keyset.json does not continue the one in use: key 2 is missing, which was the newest")},
 
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreNotGrown, func(o *conditions.Observation) {
+		o.Store.NotGrown = errors.New(`creating Secret weather-gateway-grants-16: secrets "weather-gateway-grants-16" is forbidden: exceeded quota: team, requested: count/secrets=1, used: count/secrets=40, limited: count/secrets=40`)
+	}},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeyDropPending, func(o *conditions.Observation) {
+		o.Store.Dropping = &conditions.Dropping{Keys: []int{1, 2}, Pods: []string{"weather-gateway-5d4f-x2x9q"}}
+	}},
+
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonDiscovered, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretMissing, reference("Secret", "upstreams[corp].oidc.clientSecretRef", "weather-oidc", "client-secret", false)},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonSecretNotAllowed,
@@ -190,7 +197,7 @@ var examples = []example{
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonAvailable, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonRollingOut, func(o *conditions.Observation) { unready(o, 0); rolling(o) }},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonNotDeployed, func(o *conditions.Observation) {
-		reference("Secret", "upstreams[corp].oidc.clientSecretRef", "weather-oidc", "client-secret", false)(o)
+		shared(o).Exists = false
 		o.Gateway.Deployment = nil
 	}},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonReferenceMissing,

@@ -14,7 +14,9 @@ func ofObject(field string) bool { return strings.Contains(field, "mcpObject.tls
 func ofUpstream(field string) bool { return strings.HasPrefix(field, "upstreams[") }
 
 // ofGateway says whether it is the condition GatewayAvailable that speaks of a field.
-func ofGateway(field string) bool { return ofOAuth(field) || strings.HasPrefix(field, "gateway.") }
+func ofGateway(field string) bool { return ofOAuth(field) || ofTLS(field) }
+
+func ofTLS(field string) bool { return strings.HasPrefix(field, "gateway.tls.") }
 
 func ofOAuth(field string) bool { return strings.HasPrefix(field, "oauth.") }
 

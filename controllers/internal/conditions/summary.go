@@ -28,7 +28,7 @@ func reconciling(o *Observation, gating []metav1.Condition) metav1.Condition {
 	if o.Failure != nil {
 		return yes(v1alpha1.ReasonRetrying, "The last attempt failed and is repeated: %v", o.Failure).of(v1alpha1.ConditionReconciling)
 	}
-	if slices.ContainsFunc(gating, waitsForUser) {
+	if o.Held || slices.ContainsFunc(gating, waitsForUser) {
 		return no(v1alpha1.ReasonSettled, "Nothing is under way until what is False is mended.").of(v1alpha1.ConditionReconciling)
 	}
 	if len(o.Missing) > 0 {
@@ -36,6 +36,10 @@ func reconciling(o *Observation, gating []metav1.Condition) metav1.Condition {
 	}
 	for _, c := range gating {
 		if c.Status == metav1.ConditionUnknown {
+			// What only gateways can find out, they find out when they start.
+			if gateway := gating[len(gating)-1]; c.Reason == v1alpha1.ReasonNotReported && gateway.Status == metav1.ConditionFalse {
+				c = gateway
+			}
 			return yes(v1alpha1.ReasonProgressing, "Waiting for %s: %s", c.Type, c.Message).of(v1alpha1.ConditionReconciling)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -42,31 +43,44 @@ func ServiceAccount(server *v1alpha1.MCPServer) *corev1ac.ServiceAccountApplyCon
 
 // Role is all that a gateway may do: with these objects, by name, and with the
 // EndpointSlices of the namespace if it tells a backend's pods apart. What else it
-// may not list, it cannot find.
-func Role(server *v1alpha1.MCPServer, clientShards, grantShards int) *rbacv1ac.RoleApplyConfiguration {
+// may not list, it cannot find. Gateways that still run with a configuration of before
+// may go on.
+func Role(server *v1alpha1.MCPServer, clientShards, grantShards int, before ...*config.Config) *rbacv1ac.RoleApplyConfiguration {
 	role := rbacv1ac.Role(Name(server), server.Namespace).
 		WithLabels(Labels(server, ComponentGateway)).
 		WithOwnerReferences(owner(server))
 	core := func(resource string, verbs []string, names ...string) {
 		role.WithRules(rbacv1ac.PolicyRule().WithAPIGroups("").WithResources(resource).WithVerbs(verbs...).WithResourceNames(names...))
 	}
+	shards := map[v1alpha1.ShardKind]map[Part]int{v1alpha1.ShardSecret: {}, v1alpha1.ShardConfigMap: {}}
+	followsPods := slices.ContainsFunc(Objects(server), func(o Object) bool { return keepsSessions(o.MCPObject) })
 	if kv := server.Spec.Bindings.OAuthKV.Kubernetes; kv != nil {
-		resource := "secrets"
-		if kv.Kind == v1alpha1.ShardConfigMap {
-			resource = "configmaps"
+		shards[kv.Kind] = map[Part]int{Clients: clientShards, Grants: grantShards}
+	}
+	for _, c := range before {
+		followsPods = followsPods || c.FollowsPods()
+		for _, s := range []*config.Store{&c.Store, c.MigrateFrom} {
+			if s == nil || s.Kubernetes == nil {
+				continue
+			}
+			of := shards[v1alpha1.ShardKind(s.Kubernetes.Kind)]
+			of[Clients], of[Grants] = max(of[Clients], s.Kubernetes.ClientShards), max(of[Grants], s.Kubernetes.GrantShards)
 		}
-		var shards []string
-		for n := range clientShards {
-			shards = append(shards, ShardName(server, Clients, n))
+	}
+	for _, kind := range []v1alpha1.ShardKind{v1alpha1.ShardSecret, v1alpha1.ShardConfigMap} {
+		var names []string
+		for _, part := range []Part{Clients, Grants} {
+			for n := range shards[kind][part] {
+				names = append(names, ShardName(server, part, n))
+			}
 		}
-		for n := range grantShards {
-			shards = append(shards, ShardName(server, Grants, n))
+		if len(names) > 0 {
+			core(strings.ToLower(string(kind))+"s", []string{"get", "watch", "patch"}, names...)
 		}
-		core(resource, []string{"get", "watch", "patch"}, shards...)
 	}
 	core("configmaps", []string{"get", "watch"}, PolicyName(server))
 	core("configmaps", []string{"get", "patch"}, ReportName(server))
-	if slices.ContainsFunc(Objects(server), func(o Object) bool { return keepsSessions(o.MCPObject) }) {
+	if followsPods {
 		// Their names are made up, so none can be given.
 		role.WithRules(rbacv1ac.PolicyRule().WithAPIGroups("discovery.k8s.io").WithResources("endpointslices").WithVerbs("list", "watch"))
 	}

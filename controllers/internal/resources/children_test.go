@@ -44,7 +44,7 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 		replicas = 0
 	}
 	deployment, err := resources.Deployment(server, resources.Pod{
-		Image: "registry.example.com/gateway:v1", Config: configuration.Name, References: "0123456789abcdef", Inputs: "fedcba9876543210",
+		Image: "registry.example.com/gateway:v1", Config: configuration.Name, References: map[string]string{"Secret/weather-oidc/client-secret": "0123456789abcdef"}, Inputs: "fedcba9876543210",
 		ClientShards: clients, GrantShards: grants,
 	})
 	must(err)

@@ -14,9 +14,8 @@ type Inputs struct {
 	// Ports are what the spec's ports of Services stand for. They are not used for a
 	// backend of type URL.
 	Ports map[v1alpha1.ServicePort]Port
-	// Directory is where the gateway finds its files: keys/keyset.json, and, as far as
-	// they are referenced, client-secret and ca.crt below upstreams/<name>, ca.crt
-	// below documents, backend and backends/<route>, and ca.crt, tls.crt, tls.key, username and password below etcd.
+	// Directory is where the gateway finds its files: keys/keyset.json, and what the spec
+	// refers to, at Reference.Path.
 	Directory string
 	// ClientShards and GrantShards are how many shards exist. They are not used
 	// for a store of type Memory.
@@ -36,7 +35,7 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 		Version:                   config.Version,
 		ServerUID:                 in.sealedTo(server),
 		PublicURL:                 spec.PublicURL,
-		KeysFile:                  path.Join(in.Directory, "keys", "keyset.json"),
+		KeysFile:                  path.Join(in.Directory, keysDirectory, keysKey),
 		Backend:                   backend(server, &spec.Bindings.MCPObject, backendDirectory, in),
 		Store:                     store(server, spec.Bindings.OAuthKV.Type, in),
 		Registration:              registration(&spec.OAuth.ClientRegistration, in.Directory),
@@ -67,7 +66,7 @@ func GatewayConfig(server *v1alpha1.MCPServer, in Inputs) *config.Config {
 		c.Routes = append(c.Routes, served)
 	}
 	for _, u := range spec.Upstreams {
-		c.Upstreams = append(c.Upstreams, upstream(&u, path.Join(in.Directory, "upstreams", u.Name)))
+		c.Upstreams = append(c.Upstreams, upstream(&u, path.Join(in.Directory, upstreamsDirectory, u.Name)))
 	}
 	if from := spec.Bindings.OAuthKV.MigrateFrom; from != "" {
 		old := store(server, v1alpha1.OAuthKVType(from), in)

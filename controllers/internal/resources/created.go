@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,6 +36,17 @@ func Config(server *v1alpha1.MCPServer, c *config.Config) (*corev1.ConfigMap, er
 		Immutable:  ptr.To(true),
 		Data:       map[string]string{configKey: string(data)},
 	}, nil
+}
+
+// ParseConfig returns the configuration in a ConfigMap that Config made, for whichever
+// spec. The error says that somebody else has made it, or another release.
+func ParseConfig(server *v1alpha1.MCPServer, m *corev1.ConfigMap) (*config.Config, error) {
+	data := []byte(m.Data[configKey])
+	//rule:configuration-made-up
+	if m.Name != Name(server)+"-config-"+Digest(data) {
+		return nil, errors.New("the name of the configuration does not stand for its content")
+	}
+	return config.Parse(data)
 }
 
 // Report is the ConfigMap for the gateways' reports, empty.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -37,8 +38,10 @@ type Pod struct {
 	Image string
 	// Config is the name of the ConfigMap with the configuration.
 	Config string
-	// References stands for the content of all that the spec refers to.
-	References string
+	// References stand for the content of what the spec refers to, by Reference.ID.
+	References map[string]string
+	// Withheld are the IDs of what the server may not use.
+	Withheld map[string]bool
 	// ClientShards and GrantShards are how many the configuration says there are.
 	ClientShards, GrantShards int
 	// Inputs stands for all of these that the controller does not decide itself.
@@ -101,11 +104,15 @@ func podTemplate(server *v1alpha1.MCPServer, p Pod) (*corev1ac.PodTemplateSpecAp
 			WithRunAsNonRoot(true).WithRunAsUser(user).WithRunAsGroup(user).WithFSGroup(user).
 			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))).
 		WithContainers(gatewayContainer(server, p)).
-		WithVolumes(corev1ac.Volume().WithName(container).WithProjected(files(server, p)))
+		WithVolumes(volumes(server, p)...)
 	if err := customize(pod, server); err != nil {
 		return nil, err
 	}
-	annotations := map[string]string{AnnotationConfig: p.Config, AnnotationReferences: p.References}
+	contents, err := json.Marshal(p.References)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the references: %w", err)
+	}
+	annotations := map[string]string{AnnotationConfig: p.Config, AnnotationReferences: string(contents)}
 	if server.Spec.Bindings.OAuthKV.Kubernetes != nil {
 		annotations[AnnotationClientShards] = strconv.Itoa(p.ClientShards)
 		annotations[AnnotationGrantShards] = strconv.Itoa(p.GrantShards)
@@ -122,7 +129,7 @@ func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerAppl
 		admin = portMetrics
 	}
 	args := []string{
-		"-config", path.Join(Directory, "config", configKey),
+		"-config", path.Join(Directory, configDirectory, configKey),
 		"-config-name", p.Config,
 		"-pod-uid", "$(POD_UID)",
 		"-listen", ":8080",
@@ -151,7 +158,7 @@ func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerAppl
 			WithCapabilities(corev1ac.Capabilities().WithDrop("ALL"))).
 		// The last lines of a crash are what a condition quotes.
 		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError).
-		WithVolumeMounts(corev1ac.VolumeMount().WithName(container).WithMountPath(Directory).WithReadOnly(true))
+		WithVolumeMounts(mounts(server)...)
 }
 
 func publicName(server *v1alpha1.MCPServer) string {
@@ -169,25 +176,65 @@ func probe(path string, period int32) *corev1ac.ProbeApplyConfiguration {
 		WithFailureThreshold(3)
 }
 
-// files lays out what Inputs.Directory promises.
-func files(server *v1alpha1.MCPServer, p Pod) *corev1ac.ProjectedVolumeSourceApplyConfiguration {
-	volume := corev1ac.ProjectedVolumeSource().WithDefaultMode(0o440)
-	fromConfigMap := func(name, key, to string) {
-		volume.WithSources(corev1ac.VolumeProjection().WithConfigMap(corev1ac.ConfigMapProjection().
-			WithName(name).WithItems(corev1ac.KeyToPath().WithKey(key).WithPath(to))))
+// volumes lay out what Inputs.Directory promises. The kubelet brings nothing of a volume
+// up to date while one of its sources is missing. So keys, configuration and certificate
+// have volumes of their own, and what the spec refers to may be missing.
+func volumes(server *v1alpha1.MCPServer, p Pod) []*corev1ac.VolumeApplyConfiguration {
+	item := func(key string) *corev1ac.KeyToPathApplyConfiguration {
+		return corev1ac.KeyToPath().WithKey(key).WithPath(key)
 	}
-	fromSecret := func(name, key, to string) {
-		volume.WithSources(corev1ac.VolumeProjection().WithSecret(corev1ac.SecretProjection().
-			WithName(name).WithItems(corev1ac.KeyToPath().WithKey(key).WithPath(to))))
+	secret := func(name string, keys ...string) *corev1ac.SecretVolumeSourceApplyConfiguration {
+		source := corev1ac.SecretVolumeSource().WithSecretName(name).WithDefaultMode(fileMode)
+		for _, key := range keys {
+			source.WithItems(item(key))
+		}
+		return source
 	}
-	fromConfigMap(p.Config, configKey, path.Join("config", configKey))
-	fromSecret(KeysName(server), keysKey, path.Join("keys", keysKey))
+	all := []*corev1ac.VolumeApplyConfiguration{
+		corev1ac.Volume().WithName(configDirectory).WithConfigMap(
+			corev1ac.ConfigMapVolumeSource().WithName(p.Config).WithItems(item(configKey)).WithDefaultMode(fileMode)),
+		corev1ac.Volume().WithName(keysDirectory).WithSecret(secret(KeysName(server), keysKey)),
+	}
+	if t := server.Spec.Gateway.TLS; t != nil {
+		all = append(all, corev1ac.Volume().WithName(tlsDirectory).WithSecret(secret(t.SecretRef.Name, certKey, privateKeyKey)))
+	}
+	return append(all, corev1ac.Volume().WithName(references).WithProjected(referred(server, p)))
+}
+
+const fileMode = 0o440
+
+// referred is what the spec refers to, as far as the server may use it.
+func referred(server *v1alpha1.MCPServer, p Pod) *corev1ac.ProjectedVolumeSourceApplyConfiguration {
+	volume := corev1ac.ProjectedVolumeSource().WithDefaultMode(fileMode)
 	for _, r := range References(server) {
+		//rule:secret-of-another-mounted
+		if r.Followed || p.Withheld[r.ID()] {
+			continue
+		}
+		item := corev1ac.KeyToPath().WithKey(r.Key).WithPath(strings.TrimPrefix(r.Path, references+"/"))
 		if r.Kind == "Secret" {
-			fromSecret(r.Name, r.Key, r.Path)
+			volume.WithSources(corev1ac.VolumeProjection().WithSecret(corev1ac.SecretProjection().WithName(r.Name).WithItems(item).WithOptional(true)))
 		} else {
-			fromConfigMap(r.Name, r.Key, r.Path)
+			volume.WithSources(corev1ac.VolumeProjection().WithConfigMap(corev1ac.ConfigMapProjection().WithName(r.Name).WithItems(item).WithOptional(true)))
 		}
 	}
 	return volume
+}
+
+func mounts(server *v1alpha1.MCPServer) []*corev1ac.VolumeMountApplyConfiguration {
+	var all []*corev1ac.VolumeMountApplyConfiguration
+	for _, v := range volumes(server, Pod{}) {
+		all = append(all, corev1ac.VolumeMount().WithName(*v.Name).WithMountPath(path.Join(Directory, *v.Name)).WithReadOnly(true))
+	}
+	return all
+}
+
+// TemplateReferences are the Pod.References of a Deployment's template, or nil if that
+// does not say, as those of older controllers.
+func TemplateReferences(d *appsv1.Deployment) map[string]string {
+	var contents map[string]string
+	if d == nil || json.Unmarshal([]byte(d.Spec.Template.Annotations[AnnotationReferences]), &contents) != nil {
+		return nil
+	}
+	return contents
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +18,10 @@ import (
 // anything under them may live. It never gets less, since what was made with more is
 // still there.
 const annotationLived = "mcp.vestibule.dev/keys-lived-seconds"
+
+// annotationDropped is on the Secret with the keys: the drops that all gateways have
+// followed, as droppedList has them.
+const annotationDropped = "mcp.vestibule.dev/keys-dropped-everywhere"
 
 // Keys is the Secret with a new key set.
 func Keys(server *v1alpha1.MCPServer, set *config.KeySet) (*corev1.Secret, error) {
@@ -55,8 +60,10 @@ func BlankKeys(s *corev1.Secret) (*corev1.Secret, error) {
 	}
 	blank := &corev1.Secret{}
 	blank.Annotations = map[string]string{}
-	if lived, ok := s.Annotations[annotationLived]; ok {
-		blank.Annotations[annotationLived] = lived
+	for _, name := range []string{annotationLived, annotationDropped} {
+		if value, ok := s.Annotations[name]; ok {
+			blank.Annotations[name] = value
+		}
 	}
 	return blank, putKeys(blank, set)
 }
@@ -66,8 +73,9 @@ type KeyCommands struct{ Rotate, Drop time.Time }
 
 // KeyChanges are what was due.
 type KeyChanges struct {
-	// Dropped is how many keys were dropped, by command.
-	Dropped int
+	// Dropping are the ids of the keys that are dropped, if it is not noted yet that all
+	// gateways have followed.
+	Dropping []int
 	// Added is the new key if one was added; it is good at once if some were dropped.
 	Added *config.Key
 	// Removed are the ids of keys under which nothing lives any more.
@@ -93,7 +101,7 @@ func TurnKeys(s *corev1.Secret, server *v1alpha1.MCPServer, commands KeyCommands
 	c.Changed = raiseLived(s, server)
 	var errs [2]error
 	if !commands.Drop.IsZero() && !commands.Drop.After(now) {
-		c.Dropped, errs[0] = set.Drop(commands.Drop, now)
+		_, errs[0] = set.Drop(commands.Drop, now)
 	}
 	c.Removed, c.Next = set.Retire(lived(s), now)
 	due := rotationDue(set, server, commands)
@@ -110,11 +118,36 @@ func TurnKeys(s *corev1.Secret, server *v1alpha1.MCPServer, commands KeyCommands
 	if set.Newest().ID != before.Newest().ID {
 		c.Added = set.Newest()
 	}
+	if len(set.Dropped) > 0 && s.Annotations[annotationDropped] != droppedList(set) {
+		c.Dropping = set.Loaded().Dropped
+	}
 	if c.Added == nil && len(c.Removed) == 0 && len(set.Dropped) == len(before.Dropped) {
 		return c, nil
 	}
 	c.Changed = true
 	return c, putKeys(s, set)
+}
+
+// droppedList are the drops of a set: an id may be used again after a long time.
+func droppedList(set *config.KeySet) string {
+	var all []string
+	for _, d := range set.Dropped {
+		all = append(all, fmt.Sprintf("%d@%d", d.ID, d.At.Unix()))
+	}
+	return strings.Join(all, ",")
+}
+
+// ConfirmDrop notes on the Secret with the keys that all gateways have followed.
+func ConfirmDrop(s *corev1.Secret) error {
+	set, err := config.ParseKeySet(s.Data[keysKey])
+	if err != nil {
+		return err
+	}
+	if s.Annotations == nil {
+		s.Annotations = map[string]string{}
+	}
+	s.Annotations[annotationDropped] = droppedList(set)
+	return nil
 }
 
 // rotationPeriodDefault is the schema's, for an API server that has an older one.

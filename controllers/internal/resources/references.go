@@ -23,16 +23,29 @@ type Reference struct {
 	Followed bool `json:"-"`
 }
 
-// Where what is referred to is, and under which keys where the spec names none.
+// ID names what is referred to: several references may be to the same.
+func (r *Reference) ID() string { return r.Kind + "/" + r.Name + "/" + r.Key }
+
+// Where what is referred to is, and under which keys where the spec names none. The
+// certificate of gateway.tls is not with the others: see volumes.
 const (
-	backendDirectory   = "backend"
-	etcdDirectory      = "etcd"
-	tlsDirectory       = "tls"
-	documentsDirectory = "documents"
-	secretFile         = "client-secret"
-	caFile             = "ca.crt"
-	keysFile           = "jwks.json"
-	initialAccessToken = "registration/initial-access-token"
+	configDirectory = "config"
+	keysDirectory   = "keys"
+	tlsDirectory    = "tls"
+
+	references         = "references"
+	backendDirectory   = references + "/backend"
+	backendsDirectory  = references + "/backends"
+	etcdDirectory      = references + "/etcd"
+	documentsDirectory = references + "/documents"
+	clientsDirectory   = references + "/clients"
+	issuersDirectory   = references + "/issuers"
+	upstreamsDirectory = references + "/upstreams"
+	initialAccessToken = references + "/registration/initial-access-token"
+
+	secretFile = "client-secret"
+	caFile     = "ca.crt"
+	keysFile   = "jwks.json"
 
 	certKey       = "tls.crt"
 	privateKeyKey = "tls.key"
@@ -74,7 +87,7 @@ func References(server *v1alpha1.MCPServer) []Reference {
 	for i := range server.Spec.Upstreams {
 		u := &server.Spec.Upstreams[i]
 		name, client, trust := member(u)
-		field, directory := "upstreams["+u.Name+"]."+name, path.Join("upstreams", u.Name)
+		field, directory := "upstreams["+u.Name+"]."+name, path.Join(upstreamsDirectory, u.Name)
 		all = append(all, key("Secret", field+".clientSecretRef", client.ClientSecretRef, path.Join(directory, secretFile))...)
 		if trust != nil {
 			all = append(all, key("ConfigMap", field+".caBundleRef", trust.CABundleRef, path.Join(directory, caFile))...)
@@ -84,12 +97,14 @@ func References(server *v1alpha1.MCPServer) []Reference {
 }
 
 // clientDirectory is a client's: its id may have characters that paths have not.
-func clientDirectory(clientID string) string { return path.Join("clients", Digest([]byte(clientID))) }
+func clientDirectory(clientID string) string {
+	return path.Join(clientsDirectory, Digest([]byte(clientID)))
+}
 
 // routeDirectory is that of a route's own backend.
-func routeDirectory(name string) string { return path.Join("backends", name) }
+func routeDirectory(name string) string { return path.Join(backendsDirectory, name) }
 
-func issuerDirectory(name string) string { return path.Join("issuers", name) }
+func issuerDirectory(name string) string { return path.Join(issuersDirectory, name) }
 
 func etcdReferences(e *v1alpha1.EtcdKV) []Reference {
 	const field = "bindings.oauthKV.etcd"

@@ -85,6 +85,8 @@ func (s *Server) transport(replica int) *http.Transport {
 	return &http.Transport{
 		Protocols:           protocols,
 		MaxIdleConnsPerHost: 64,
+		// A connection that was made and not needed, a gateway resets after ten seconds.
+		IdleConnTimeout: 5 * time.Second,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr == public {
 				addr = s.Addrs[replica]

@@ -1,0 +1,241 @@
+//go:build integration
+
+package controllers
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/gateway/config"
+)
+
+// policy is the one that the server's gateways follow.
+func (w *world) policy() *config.Policy {
+	w.t.Helper()
+	m := &corev1.ConfigMap{}
+	w.read(w.gateway()+"-policy", m)
+	p, err := config.ParsePolicy([]byte(m.Data[config.PolicyKey]))
+	must(w.t, err)
+	return p
+}
+
+// served is a server that is ready, and its controller.
+func served(t *testing.T, changes ...func(*v1alpha1.MCPServer)) (*world, *Reconciler) {
+	t.Helper()
+	w, r := newWorld(t, namespace(t), "weather"), reconciler(robot)
+	w.server(changes...)
+	w.pass(r)
+	w.finish()
+	w.pass(r)
+	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	return w, r
+}
+
+func lockedOut(s *v1alpha1.MCPServer) {
+	s.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Name: "nobody", Expression: "false"}}}
+}
+
+// Whoever locks somebody out does not have to mend everything else first.
+func TestAccessRulesTakeEffectWhateverElseIsWrong(t *testing.T) {
+	t.Parallel()
+	for name, wrong := range map[string]func(w *world){
+		"the backend is gone": func(w *world) { w.remove(&corev1.Service{}, w.name+"-backend") },
+		"another object is in the way": func(w *world) {
+			w.remove(&rbacv1.Role{}, w.gateway())
+			w.create(&rbacv1.Role{ObjectMeta: w.meta(w.gateway())})
+		},
+		"the keys are gone": func(w *world) { w.remove(&corev1.Secret{}, w.gateway()+"-keys") },
+		"a shard is gone":   func(w *world) { w.remove(&corev1.Secret{}, w.gateway()+"-grants-0") },
+		"a Secret is gone":  func(w *world) { w.remove(&corev1.Secret{}, w.name+"-oidc") },
+		"a route is exposed": func(w *world) {
+			w.change(func(s *v1alpha1.MCPServer) {
+				s.Spec.Routes = append(s.Spec.Routes, v1alpha1.Route{
+					Name: "open", Path: "/open", Transport: v1alpha1.TransportHTTP, Authentication: v1alpha1.AuthenticationNone, BackendPath: "/",
+				})
+			})
+		},
+		"the pods are refused": func(w *world) {
+			w.deploymentSays(appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, r := served(t)
+			wrong(w)
+			w.change(lockedOut)
+			_, _ = r.Reconcile(t.Context(), w.request()) // what it says is another matter
+			if rules := w.policy().AccessRules; len(rules) != 1 {
+				t.Errorf("the access rules are %v", rules)
+			}
+		})
+	}
+	w, r := served(t)
+	w.change(func(s *v1alpha1.MCPServer) {
+		lockedOut(s)
+		s.Spec.Access.Rules[0].Expression = "claim.x"
+	})
+	w.pass(r)
+	if rules := w.policy().AccessRules; len(rules) != 0 {
+		t.Errorf("rules that do not compile take effect: %v", rules)
+	}
+}
+
+// What the spec refers to may be missing: nothing else waits for it.
+func TestWhatIsMissingIsMissedByNothingElse(t *testing.T) {
+	t.Parallel()
+	w, r := served(t)
+	template := w.deployment().Spec.Template
+	volumes := map[string]corev1.VolumeSource{}
+	for _, v := range template.Spec.Volumes {
+		volumes[v.Name] = v.VolumeSource
+	}
+	if len(volumes) != 3 || volumes["config"].ConfigMap == nil || volumes["keys"].Secret == nil || volumes["references"].Projected == nil {
+		t.Fatalf("the volumes are %v", volumes)
+	}
+	for _, source := range volumes["references"].Projected.Sources {
+		if source.Secret == nil || source.Secret.Optional == nil || !*source.Secret.Optional {
+			t.Errorf("a reference is not optional: %v", source)
+		}
+	}
+	w.remove(&corev1.Secret{}, w.name+"-oidc")
+	w.pass(r)
+	w.wants(v1alpha1.ConditionUpstreamReady, metav1.ConditionFalse, v1alpha1.ReasonSecretMissing)
+	if w.deployment().Spec.Template.Labels["mcp.vestibule.dev/template"] != template.Labels["mcp.vestibule.dev/template"] {
+		t.Error("gateways that have it are replaced by such as have not")
+	}
+	// What is asked for takes effect, and what is gone is made again.
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.Replicas = 3 })
+	w.remove(&appsv1.Deployment{}, w.gateway())
+	w.remove(&corev1.Service{}, w.gateway())
+	w.pass(r)
+	w.read(w.gateway(), &corev1.Service{})
+	if d := w.deployment(); *d.Spec.Replicas != 3 {
+		t.Errorf("there are to be %d gateways", *d.Spec.Replicas)
+	}
+	w.secret("s3cret")
+	w.pass(r)
+	w.finish()
+	w.pass(r)
+	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+
+	// A reference to nothing, though, is a slip: gateways that serve stay.
+	template = w.deployment().Spec.Template
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Upstreams[0].OIDC.ClientSecretRef.Name = "slip" })
+	w.remove(&corev1.Service{}, w.gateway())
+	w.pass(r)
+	if w.deployment().Spec.Template.Labels["mcp.vestibule.dev/template"] != template.Labels["mcp.vestibule.dev/template"] {
+		t.Error("a slip replaces gateways that serve")
+	}
+	w.read(w.gateway(), &corev1.Service{})
+	if m := w.condition(v1alpha1.ConditionGatewayAvailable).Message; strings.Contains(m, "current") || !strings.Contains(m, "UpstreamReady") {
+		t.Errorf("GatewayAvailable says: %s", m)
+	}
+	w.wants(v1alpha1.ConditionReconciling, metav1.ConditionFalse, v1alpha1.ReasonSettled)
+}
+
+// A Secret that the server may not use is not given to its gateways.
+func TestASecretThatIsNotAllowedIsNotMounted(t *testing.T) {
+	t.Parallel()
+	w, r := newWorld(t, namespace(t), "weather"), reconciler(robot)
+	w.allow("")
+	w.server()
+	w.pass(r)
+	for _, v := range w.deployment().Spec.Template.Spec.Volumes {
+		if v.Projected != nil && len(v.Projected.Sources) > 0 {
+			t.Errorf("the gateway has %v", v.Projected.Sources)
+		}
+	}
+	w.wants(v1alpha1.ConditionUpstreamReady, metav1.ConditionFalse, v1alpha1.ReasonSecretNotAllowed)
+}
+
+// A quota that stops the store from growing stops nothing else.
+func TestAStoreThatMayNotGrow(t *testing.T) {
+	t.Parallel()
+	w, _ := served(t)
+	c := newTap(nil)
+	full := true
+	c.fault = func(int, int) (error, bool) {
+		if last := c.calls[len(c.calls)-1]; full && strings.HasPrefix(last, "create *v1.Secret ") {
+			return apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "", errors.New("exceeded quota: full")), false
+		}
+		return nil, false
+	}
+	r := reconciler(c)
+	w.change(func(s *v1alpha1.MCPServer) {
+		lockedOut(s)
+		s.Spec.Bindings.OAuthKV.Kubernetes.MinShards = 4
+		s.Spec.Gateway.Replicas = 3
+	})
+	result, err := r.Reconcile(t.Context(), w.request())
+	if err != nil || result.RequeueAfter == 0 || result.RequeueAfter > retryGrowth {
+		t.Errorf("the pass says %v, and comes again after %v", err, result.RequeueAfter)
+	}
+	w.finish()
+	w.pass(r)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionTrue, v1alpha1.ReasonStoreNotGrown)
+	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	if m := w.condition(v1alpha1.ConditionOAuthKVBound).Message; !strings.Contains(m, "exceeded quota: full") {
+		t.Errorf("the message is %s", m)
+	}
+	if d := w.deployment(); *d.Spec.Replicas != 3 || len(w.policy().AccessRules) != 1 {
+		t.Errorf("there are to be %d gateways, and the access rules are %v", *d.Spec.Replicas, w.policy().AccessRules)
+	}
+	full = false
+	w.pass(r)
+	w.finish()
+	w.pass(r)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionTrue, v1alpha1.ReasonBound)
+	w.read(w.gateway()+"-grants-3", &corev1.Secret{})
+}
+
+// What gateways that run need, they may, as long as they run.
+func TestRightsOutliveARollout(t *testing.T) {
+	t.Parallel()
+	w, r := served(t, func(s *v1alpha1.MCPServer) {
+		s.Spec.Bindings.MCPObject.SessionAffinity = v1alpha1.SessionAffinitySession
+	})
+	slices := func() bool {
+		t.Helper()
+		role := &rbacv1.Role{}
+		w.read(w.gateway(), role)
+		for _, rule := range role.Rules {
+			if rule.Resources[0] == "endpointslices" {
+				return true
+			}
+		}
+		return false
+	}
+	if !slices() {
+		t.Fatal("gateways that tell pods apart may not look for them")
+	}
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Bindings.MCPObject.SessionAffinity = v1alpha1.SessionAffinityNone })
+	w.pass(r) // applies the Deployment
+	w.pass(r)
+	if !slices() {
+		t.Error("the rights of pods that run are withdrawn")
+	}
+	// A template that cannot be rendered takes no rights either.
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Bindings.MCPObject.Service.Port = intstr.FromInt32(9) })
+	w.pass(r)
+	if !slices() {
+		t.Error("the rights of pods that run are withdrawn")
+	}
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Bindings.MCPObject.Service.Port = intstr.FromString("http") })
+	w.pass(r)
+	w.finish()
+	w.pass(r)
+	if slices() {
+		t.Error("rights stay that nobody needs")
+	}
+}
