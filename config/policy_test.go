@@ -58,7 +58,7 @@ func newGateway(t *testing.T, namespace string) gateway {
 			})
 		*connected = account(t, namespace, name)
 	}
-	create(t, g.secret("store", "weather"), g.configMap("store", "weather"), g.report(), g.retained("retained", "weather"))
+	create(t, g.secret("store", "weather"), g.configMap("store", "weather"), g.report(), g.retained("retained", "weather"), g.ofBefore("retained-before", "weather"))
 	g.awaitPolicy(t)
 	return g
 }
@@ -111,10 +111,18 @@ func (g gateway) pod(t *testing.T, uid string) client.Client {
 	return connect(t, cfg)
 }
 
+// ofBefore is one that an older controller has retained.
+func (g gateway) ofBefore(object, name string) *corev1.Secret {
+	s := g.retained(object, name)
+	delete(s.Labels, "mcp.vestibule.dev/server")
+	s.Labels["app.kubernetes.io/instance"] = name
+	return s
+}
+
 // retained is an object that is to outlive the MCPServer called name.
 func (g gateway) retained(object, name string) *corev1.Secret {
 	s := g.secret(object, "")
-	s.Labels["app.kubernetes.io/instance"] = name
+	s.Labels["mcp.vestibule.dev/server"] = name
 	s.Labels["mcp.vestibule.dev/retained-for"] = "00000000-0000-0000-0000-000000000001"
 	return s
 }
@@ -215,14 +223,15 @@ func TestAGatewayWritesNothingElse(t *testing.T) {
 		"a ConfigMap": {g.configMap("store", "weather"), "binaryData"},
 		"the report":  {g.report(), ""},
 
-		"a retained Secret": {g.retained("retained", "weather"), "data"},
+		"a retained Secret":       {g.retained("retained", "weather"), "data"},
+		"a Secret of long before": {g.ofBefore("retained-before", "weather"), "data"},
 	}
 	for where, o := range objects {
 		for what, attempt := range attempts {
 			if o.field == "" && strings.Contains(attempt.operations, "FIELD") {
 				continue // A report has no such key.
 			}
-			if where == "a retained Secret" && strings.Contains(attempt.operations, "/ownerReferences") && what != "a first owner" {
+			if o.object.GetOwnerReferences() == nil && strings.Contains(attempt.operations, "/ownerReferences") && what != "a first owner" {
 				continue // What is retained has no owner to change.
 			}
 			t.Run(what+" in "+where, func(t *testing.T) {

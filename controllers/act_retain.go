@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -73,7 +74,7 @@ func (s *scope) retainedDiffers() string {
 	if keys == nil || !resources.IsRetained(s.server, keys) {
 		return ""
 	}
-	remove := fmt.Sprintf("kubectl -n %s delete secrets,configmaps -l app.kubernetes.io/instance=%s,%s", s.server.Namespace, s.server.Name, resources.LabelRetainedFor)
+	remove := fmt.Sprintf("kubectl -n %s delete secrets,configmaps -l %s=%s,%s", s.server.Namespace, resources.LabelServer, s.server.Name, resources.LabelRetainedFor)
 	if !resources.FitsPublicURL(s.server, keys) {
 		return fmt.Sprintf("metadata.name: Secret %s and the objects of its store were retained of an MCPServer of this name with another publicURL: create this one with that publicURL, or under another name, or delete them (%s).", keys.GetName(), remove)
 	}
@@ -120,7 +121,7 @@ func (r *Reconciler) claimAll(ctx context.Context, s *scope, of func(*v1alpha1.M
 		}
 		var labels map[string]string
 		if k.name == resources.KeysName(s.server) {
-			labels = resources.KeysLabels(s.server, sealedTo)
+			labels = resources.KeysLabels(s.server, sealedTo, cmp.Or(s.boundStore(), resources.StoreToBegin(s.server)))
 		}
 		if err := r.claim(ctx, s, k.child, k.Object, labels); err != nil {
 			return err

@@ -218,7 +218,7 @@ func (r *Reconciler) create(ctx context.Context, s *scope, kind string, o client
 	}
 	s.children[child{kind, o.GetName()}] = there
 	if s.foreign(child{kind, o.GetName()}) {
-		s.seen.Refusals = append(s.seen.Refusals, conditions.Refusal{Reason: v1alpha1.ReasonNameConflict, Message: nameConflict(child{kind, o.GetName()})})
+		s.seen.Refusals = append(s.seen.Refusals, s.inTheWay(child{kind, o.GetName()}))
 		return nil, errStop
 	}
 	return there, nil
@@ -232,6 +232,14 @@ func withoutContent(err error) error {
 	return err
 }
 
-func nameConflict(c child) string {
-	return fmt.Sprintf("metadata.name: %s %s exists and is not this MCPServer's: remove it, or create an MCPServer of another name.", c.kind, c.name)
+// inTheWay is why nothing is done as long as a foreign object is there. One of an MCPServer
+// of this name that was deleted goes by itself.
+func (s *scope) inTheWay(c child) conditions.Refusal {
+	//rule:predecessor-is-conflict
+	if resources.OwnerOf(s.children[c]) == s.server.Name {
+		return conditions.Refusal{Reason: v1alpha1.ReasonPredecessorRemains, Passes: true, Message: fmt.Sprintf(
+			"%s %s is of an MCPServer of this name that was deleted: the cluster is about to collect it.", c.kind, c.name)}
+	}
+	return conditions.Refusal{Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf(
+		"metadata.name: %s %s exists and is not this MCPServer's: remove it, or create an MCPServer of another name.", c.kind, c.name)}
 }

@@ -35,7 +35,7 @@ func Backup(ctx context.Context, c client.Reader, namespace, name string) ([]cli
 		counts[part] = max(counts[part], n+1)
 		return true
 	}
-	shards := []client.ListOption{client.InNamespace(namespace), client.MatchingLabels(resources.Labels(server, resources.ComponentStore))}
+	shards := []client.ListOption{client.InNamespace(namespace), client.MatchingLabels(resources.StoreLabels())}
 	var secrets corev1.SecretList
 	var maps corev1.ConfigMapList
 	for _, list := range []client.ObjectList{&secrets, &maps} {

@@ -4,17 +4,20 @@ package controllers
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
-
-	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/gateway/config"
@@ -205,7 +208,7 @@ func TestRightsOutliveARollout(t *testing.T) {
 	w, r := served(t, func(s *v1alpha1.MCPServer) {
 		s.Spec.Bindings.MCPObject.SessionAffinity = v1alpha1.SessionAffinitySession
 	})
-	slices := func() bool {
+	mayFollow := func() bool {
 		t.Helper()
 		role := &rbacv1.Role{}
 		w.read(w.gateway(), role)
@@ -216,26 +219,177 @@ func TestRightsOutliveARollout(t *testing.T) {
 		}
 		return false
 	}
-	if !slices() {
+	if !mayFollow() {
 		t.Fatal("gateways that tell pods apart may not look for them")
 	}
 	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Bindings.MCPObject.SessionAffinity = v1alpha1.SessionAffinityNone })
 	w.pass(r) // applies the Deployment
 	w.pass(r)
-	if !slices() {
+	if !mayFollow() {
 		t.Error("the rights of pods that run are withdrawn")
 	}
 	// A template that cannot be rendered takes no rights either.
 	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Bindings.MCPObject.Service.Port = intstr.FromInt32(9) })
 	w.pass(r)
-	if !slices() {
+	if !mayFollow() {
 		t.Error("the rights of pods that run are withdrawn")
 	}
 	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Bindings.MCPObject.Service.Port = intstr.FromString("http") })
 	w.pass(r)
 	w.finish()
 	w.pass(r)
-	if slices() {
+	if mayFollow() {
 		t.Error("rights stay that nobody needs")
 	}
+}
+
+// A namespace that is being deleted takes the keys before the MCPServer: they are not lost.
+func TestANamespaceIsDeleted(t *testing.T) {
+	t.Parallel()
+	w, r := served(t)
+	recorder := events.NewFakeRecorder(100)
+	r.Events = recorder
+	must(t, admin.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}))
+	before := w.get().ResourceVersion
+	for _, gone := range []string{"-keys", "-grants-0"} {
+		w.remove(&corev1.Secret{}, w.gateway()+gone)
+		w.pass(r)
+	}
+	w.remove(&appsv1.Deployment{}, w.gateway())
+	w.pass(r)
+	if w.get().ResourceVersion != before || len(recorder.Events) > 0 {
+		t.Errorf("the status is %v, and there are %d events", w.get().Status, len(recorder.Events))
+	}
+}
+
+// A shard far beyond those that there are was planted, whatever it says of itself.
+func TestAShardThatSomebodyHasPlanted(t *testing.T) {
+	t.Parallel()
+	w, r := served(t)
+	planted := &corev1.Secret{}
+	w.read(w.gateway()+"-grants-0", planted)
+	for name, owned := range map[string]bool{"-grants-900": false, "-grants-7": true} {
+		o := &corev1.Secret{ObjectMeta: w.meta(w.gateway() + name), Data: planted.Data}
+		o.Labels = maps.Clone(planted.Labels)
+		if owned {
+			o.OwnerReferences = planted.OwnerReferences
+		} else {
+			o.Labels["mcp.vestibule.dev/retained-for"] = string(w.get().UID)
+		}
+		w.create(o)
+	}
+	w.change(lockedOut)
+	for range 2 {
+		w.pass(r)
+		w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	}
+}
+
+// Who asks for a pass gets one, with nothing remembered, and sees that it was made.
+func TestAPassIsAskedFor(t *testing.T) {
+	t.Parallel()
+	w, _ := served(t)
+	c := newTap(nil)
+	r := reconciler(c)
+	w.pass(r)
+	c.reset()
+	w.pass(r)
+	const read = "get *v1.Secret weather-oidc"
+	if slices.Contains(c.calls, read) {
+		t.Fatal("nothing is remembered")
+	}
+	w.change(func(s *v1alpha1.MCPServer) {
+		metav1.SetMetaDataAnnotation(&s.ObjectMeta, v1alpha1.AnnotationReconcile, "now")
+	})
+	w.pass(r)
+	if got := w.get().Status.LastHandledReconcileAt; got != "now" || !slices.Contains(c.calls, read) {
+		t.Errorf("the pass that is said to be made is %q, with the requests %v", got, c.calls)
+	}
+	c.reset()
+	w.pass(r)
+	if slices.Contains(c.calls, read) || len(c.writes) > 0 {
+		t.Errorf("another pass makes the requests %v", c.calls)
+	}
+}
+
+// The keys say where the records are, by what gateways have reported. The spec may say
+// what it likes.
+func TestTheKeysSayWhereTheRecordsAre(t *testing.T) {
+	t.Parallel()
+	w, r := served(t, func(s *v1alpha1.MCPServer) { s.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
+	store := func() string {
+		t.Helper()
+		keys := &corev1.Secret{}
+		w.read(w.gateway()+"-keys", keys)
+		return keys.Labels["mcp.vestibule.dev/store"]
+	}
+	kv := func(change func(kv *v1alpha1.OAuthKV)) {
+		t.Helper()
+		w.change(func(s *v1alpha1.MCPServer) { change(&s.Spec.Bindings.OAuthKV) })
+		w.pass(r)
+	}
+	kv(func(kv *v1alpha1.OAuthKV) {
+		kv.Type, kv.MigrateFrom = v1alpha1.OAuthKVEtcd, v1alpha1.MigrateFromKubernetes
+		kv.Etcd = &v1alpha1.EtcdKV{Endpoints: []string{"https://etcd.example.com:2379"}, Prefix: "/vestibule"}
+	})
+	if got := store(); got != "Kubernetes" {
+		t.Errorf("before the first gateway has moved them, they are in %s", got)
+	}
+	kv(func(kv *v1alpha1.OAuthKV) { kv.MigrateFrom, kv.Kubernetes = "", nil })
+	w.wants(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonMigrationUnfinished)
+	if got := store(); got != "Kubernetes" {
+		t.Errorf("a spec that is refused moves them to %s", got)
+	}
+	kv(func(kv *v1alpha1.OAuthKV) {
+		kv.MigrateFrom, kv.Kubernetes = v1alpha1.MigrateFromKubernetes, &v1alpha1.KubernetesKV{Kind: v1alpha1.ShardSecret, MinShards: 1, MaxShards: 8}
+	})
+	w.finish()
+	w.pass(r)
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionTrue, v1alpha1.ReasonMigrated)
+	w.pass(r)
+	if got := store(); got != "Etcd" {
+		t.Errorf("when all gateways have moved them, they are in %s", got)
+	}
+}
+
+// What has no owner must not look like a part of an Argo CD Application that is called as
+// its server is: with automated pruning, that would delete the keys at the moment for which
+// they are retained.
+func TestWhatIsRetainedIsNoPartOfAnApplication(t *testing.T) {
+	t.Parallel()
+	w, r := served(t, func(s *v1alpha1.MCPServer) { s.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
+	kept := func(want bool) {
+		t.Helper()
+		var all corev1.SecretList
+		must(t, admin.List(t.Context(), &all, client.InNamespace(w.namespace), client.MatchingLabels{"mcp.vestibule.dev/server": w.name}))
+		if len(all.Items) != 3 {
+			t.Errorf("there are %d Secrets of the server, want 3", len(all.Items))
+		}
+		for i := range all.Items {
+			o := &all.Items[i]
+			_, tracked := o.Labels["app.kubernetes.io/instance"]
+			prune, ignore := o.Annotations["argocd.argoproj.io/sync-options"], o.Annotations["argocd.argoproj.io/compare-options"]
+			if tracked == want || (prune != "") != want || (ignore != "") != want {
+				t.Errorf("%s has the labels %v and the annotations %v", o.Name, o.Labels, o.Annotations)
+			}
+		}
+	}
+	kept(true)
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.DeletionPolicy = v1alpha1.DeletionDelete })
+	w.pass(r)
+	kept(false)
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
+	w.pass(r)
+	kept(true)
+	// Of an older controller they have the one label.
+	for _, name := range []string{"-keys", "-clients-0", "-grants-0"} {
+		o := &corev1.Secret{}
+		w.read(w.gateway()+name, o)
+		delete(o.Labels, "mcp.vestibule.dev/server")
+		o.Labels["app.kubernetes.io/instance"], o.Annotations = w.name, nil
+		must(t, admin.Update(t.Context(), o))
+	}
+	w.pass(reconciler(robot))
+	kept(true)
+	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 }

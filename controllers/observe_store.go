@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -59,12 +61,35 @@ func (r *Reconciler) observeStore(ctx context.Context, s *scope) error {
 		}
 		seen.KeysLost = s.children[keys] == nil
 	}
+	if seen.KeysLost || len(seen.Lost) > 0 {
+		if err := r.notTerminating(ctx, s); err != nil {
+			return err
+		}
+	}
 	if s.retainedDiffers() != "" {
 		seen.Lost = nil // It is not known to be the server's.
 	}
 	seen.Retained = s.server.Spec.DeletionPolicy == v1alpha1.DeletionRetain || s.adopts()
 	s.seen.Store = seen
 	return nil
+}
+
+// notTerminating returns an error if the namespace is being deleted, with all that seems
+// to be lost. The API server says so to whoever would create something; the controller may
+// not read namespaces.
+func (r *Reconciler) notTerminating(ctx context.Context, s *scope) error {
+	probe := resources.Report(s.server)
+	probe.Name += "-probe"
+	err := r.Client.Create(ctx, probe, client.DryRunAll)
+	if terminating(err) {
+		return err
+	}
+	return nil // Others say nothing of that.
+}
+
+// terminating says whether an error is that a namespace is being deleted.
+func terminating(err error) bool {
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
 func (r *Reconciler) observeShards(ctx context.Context, s *scope, seen *conditions.Store) error {
@@ -99,15 +124,15 @@ func (r *Reconciler) observeShards(ctx context.Context, s *scope, seen *conditio
 func (r *Reconciler) listShards(ctx context.Context, s *scope, kind string) ([]client.Object, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(groups[kind].WithKind(kind + "List"))
-	if err := r.Client.List(ctx, list, client.InNamespace(s.server.Namespace),
-		client.MatchingLabels(resources.Labels(s.server, resources.ComponentStore))); err != nil {
+	if err := r.Client.List(ctx, list, client.InNamespace(s.server.Namespace), client.UnsafeDisableDeepCopy,
+		client.MatchingLabels(resources.StoreLabels())); err != nil {
 		return nil, fmt.Errorf("listing the shards: %w", err)
 	}
 	var found []client.Object
 	for i := range list.Items {
 		o := &list.Items[i]
 		if _, n, ok := resources.ParseShardName(s.server, o.Name); ok && n < mostShards && (resources.IsOf(s.server, o) || resources.IsRetained(s.server, o)) {
-			found = append(found, o)
+			found = append(found, o.DeepCopy())
 		}
 	}
 	return found, nil
@@ -156,8 +181,11 @@ func (r *Reconciler) observePart(ctx context.Context, s *scope, p part, seen *co
 	if keys := s.keys(); keys != nil {
 		expected = max(expected, min(resources.RetainedShards(keys, p.name), mostShards))
 	}
-	for n := range s.shards[p.name] {
-		expected = max(expected, n+1)
+	// Where nothing else says how many there were, those in a row do: one far beyond them
+	// is none of ours, whatever its labels are.
+	//rule:planted-shard
+	for s.shards[p.name][expected] != nil {
+		expected++
 	}
 	// What is moved here from elsewhere was bound there.
 	if wasBound(s.server) && s.server.Spec.Bindings.OAuthKV.MigrateFrom != v1alpha1.MigrateFromEtcd {

@@ -30,6 +30,8 @@ import (
 const (
 	// retryAPI is when to look again for an API that the cluster does not have.
 	retryAPI = 30 * time.Second
+	// retryLooking is when to look again while another pass finds out.
+	retryLooking = 2 * time.Second
 	// watchWithin is how long the first pass that needs an API waits for its watch.
 	watchWithin = 10 * time.Second
 )
@@ -53,15 +55,15 @@ type apis struct {
 
 // api is what is known of one kind.
 type api struct {
-	mu     sync.Mutex
 	looked time.Time
-	reader client.Reader
-	err    error
+	// looking says that somebody is finding out, which may take long.
+	looking bool
+	reader  client.Reader
+	err     error
 }
 
+// of must be called with the mutex held.
 func (a *apis) of(kind string) *api {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	if a.known == nil {
 		a.known = map[string]*api{}
 	}
@@ -71,35 +73,57 @@ func (a *apis) of(kind string) *api {
 	return a.known[kind]
 }
 
+// errLooking is why nobody can say yet whether the cluster has an API.
+var errLooking = errors.New("it is being found out whether the cluster has this API")
+
 // reader is what objects of a kind are read from, or nil where the cluster does not
 // have it. The first who asks has it looked for, since there may be objects of before.
-// After that it is looked for only if it is wanted, and about once in every for
-// all MCPServers together: those who do not want it cost nothing.
+// After that it is looked for only if it is wanted, or if nobody could say, and about once
+// in every for all MCPServers together: those who do not want it cost nothing. Meanwhile
+// others go on with errLooking, since an API that is there and may not be watched takes
+// long to find out about.
 func (a *apis) reader(kind string, wanted bool) (client.Reader, error) {
 	if a.has == nil {
 		return nil, nil
 	}
+	a.mu.Lock()
 	k := a.of(kind)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	due := k.looked.IsZero() || wanted && a.now().Sub(k.looked) >= a.every-a.every/8
+	due := k.looked.IsZero() || (wanted || k.err != nil) && a.now().Sub(k.looked) >= a.every-a.every/8
+	if k.looking {
+		a.mu.Unlock()
+		return nil, errLooking
+	}
 	if k.reader != nil || !due {
+		defer a.mu.Unlock()
 		return k.reader, k.err
 	}
-	k.looked = a.now()
+	k.looked, k.looking = a.now(), true
+	a.mu.Unlock()
+
 	there, err := a.has(kind)
+	var reader client.Reader
+	var gone atomic.Bool
 	if err == nil && there {
-		k.reader, err = a.watch(kind, func() { a.lose(kind) })
+		reader, err = a.watch(kind, func() {
+			gone.Store(true)
+			a.lose(kind)
+		})
 	}
-	k.err = err
-	return k.reader, k.err
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k.looking = false
+	if gone.Load() {
+		return nil, errLooking // and whoever comes next finds out
+	}
+	k.reader, k.err = reader, err
+	return reader, err
 }
 
 // lose forgets what is known of a kind, so that it is looked for again.
 func (a *apis) lose(kind string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	k := a.of(kind)
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.looked, k.reader, k.err = time.Time{}, nil, nil
 }
 
@@ -243,10 +267,18 @@ func (r *Reconciler) applyOptional(ctx context.Context, s *scope) error {
 func (r *Reconciler) applyOptionalChild(ctx context.Context, s *scope, c child) error {
 	field := resources.Asks(s.server, c.kind)
 	err := s.optional[c.kind]
-	if errors.Is(err, errAbsent) || err != nil && field == "" {
+	switch {
+	case errors.Is(err, errAbsent):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, errLooking):
+		s.lookAgain(r.Now().Add(retryLooking))
+		return nil
+	case err != nil && field == "":
+		// There may be one that is not asked for any more. Who never had one is not told
+		// of somebody else's trouble.
+		s.lookAgain(r.Now().Add(retryAPI))
+		return nil
+	case err != nil:
 		return err
 	}
 	if field == "" {

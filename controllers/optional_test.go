@@ -70,6 +70,63 @@ func TestWhatTheClusterDoesNotHaveIsLookedForNowAndThen(t *testing.T) {
 	})
 }
 
+// An API that may not be watched is found out about by one pass, and no other waits.
+func TestNobodyWaitsForAnAPIThatMayNotBeWatched(t *testing.T) {
+	watching, forbidden := make(chan struct{}), make(chan error)
+	a := &apis{
+		every: time.Hour, now: time.Now,
+		has: func(string) (bool, error) { return true, nil },
+		watch: func(string, func()) (client.Reader, error) {
+			close(watching)
+			return nil, <-forbidden
+		},
+	}
+	first := make(chan error)
+	go func() {
+		_, err := a.reader(kindPodMonitor, true)
+		first <- err
+	}()
+	<-watching
+	for _, wanted := range []bool{true, false} {
+		if _, err := a.reader(kindPodMonitor, wanted); !errors.Is(err, errLooking) {
+			t.Errorf("another is told %v", err)
+		}
+	}
+	trouble := errors.New("may not be watched")
+	forbidden <- trouble
+	if err := <-first; !errors.Is(err, trouble) {
+		t.Errorf("the one that looks is told %v", err)
+	}
+	if _, err := a.reader(kindPodMonitor, true); !errors.Is(err, trouble) {
+		t.Errorf("whoever comes next is told %v", err)
+	}
+}
+
+// Who unsets a field while nobody can say whether the cluster has the API is looked after
+// later: the object does not stay for ever.
+func TestWhatIsUnsetWhileNobodyCanSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trouble := errors.New("no answer")
+		a := &apis{
+			every: retryAPI, now: time.Now,
+			has:   func(string) (bool, error) { return trouble == nil, trouble },
+			watch: func(string, func()) (client.Reader, error) { return admin, nil },
+		}
+		r := &Reconciler{Now: time.Now}
+		s := newScope(&v1alpha1.MCPServer{})
+		_, err := a.reader(kindIngress, false)
+		s.optional = map[string]error{kindIngress: err}
+		if err := r.applyOptionalChild(t.Context(), s, child{kindIngress, "weather-gateway"}); err != nil || s.again.IsZero() {
+			t.Errorf("the pass says %v, and the next is at %v", err, s.again)
+		}
+		trouble = nil
+		time.Sleep(s.again.Sub(time.Now()))
+		if reader, err := a.reader(kindIngress, false); reader == nil || err != nil {
+			t.Errorf("the next pass finds %v, %v", reader, err)
+		}
+	})
+}
+
 // install adds a CRD to the cluster.
 func install(t *testing.T, crd *apiextensionsv1.CustomResourceDefinition) {
 	t.Helper()

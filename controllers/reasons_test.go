@@ -332,7 +332,7 @@ var situations = []situation{
 var elsewhere = []string{
 	v1alpha1.ReasonRouteRejected, v1alpha1.ReasonRoutePending,
 	v1alpha1.ReasonNotObserved, v1alpha1.ReasonRetrying, v1alpha1.ReasonMigrated, v1alpha1.ReasonMigrationUnfinished,
-	v1alpha1.ReasonStoreNotGrown, v1alpha1.ReasonKeyDropPending,
+	v1alpha1.ReasonStoreNotGrown, v1alpha1.ReasonKeyDropPending, v1alpha1.ReasonPredecessorRemains,
 }
 
 func TestEveryReason(t *testing.T) {

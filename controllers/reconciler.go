@@ -102,6 +102,9 @@ var errStop = errors.New("stopped")
 // watched, because it is not ours.
 const retryConflict = 30 * time.Second
 
+// retryPredecessor is when to look again whether it was collected.
+const retryPredecessor = 5 * time.Second
+
 // Reconcile observes first, then acts. Whatever happens, the status says so.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	server := &v1alpha1.MCPServer{}
@@ -114,6 +117,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if !server.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil // What it owns goes with it.
 	}
+	if server.Annotations[v1alpha1.AnnotationReconcile] != server.Status.LastHandledReconcileAt {
+		r.forget(request.NamespacedName)
+	}
 	s := newScope(server)
 	s.seen.Failure = r.pass(ctx, s)
 	if errors.Is(s.seen.Failure, errUnseen) {
@@ -121,6 +127,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		s = newScope(server)
 		s.sure, s.written = true, written
 		s.seen.Failure = r.pass(ctx, s)
+	}
+	//rule:deleted-namespace
+	if terminating(s.seen.Failure) {
+		return ctrl.Result{}, nil // All goes, and nobody is to be told that it is lost.
 	}
 	defer r.settle(ctx, s)
 	if err := errors.Join(s.seen.Failure, r.writeStatus(ctx, s)); err != nil {
@@ -131,8 +141,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	for _, refusal := range s.seen.Refusals {
-		if refusal.Reason == v1alpha1.ReasonNameConflict {
+		switch refusal.Reason {
+		case v1alpha1.ReasonNameConflict:
 			return ctrl.Result{RequeueAfter: retryConflict}, nil
+		case v1alpha1.ReasonPredecessorRemains:
+			return ctrl.Result{RequeueAfter: retryPredecessor}, nil
 		}
 	}
 	if !s.again.IsZero() {

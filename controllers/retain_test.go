@@ -243,7 +243,7 @@ func TestWhatIsRetainedDoesNotFit(t *testing.T) {
 			w.pass(r)
 			w.wants(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonRetainedDiffers)
 			m := w.condition(v1alpha1.ConditionAccepted).Message
-			command := "kubectl -n " + w.namespace + " delete secrets,configmaps -l app.kubernetes.io/instance=weather,mcp.vestibule.dev/retained-for"
+			command := "kubectl -n " + w.namespace + " delete secrets,configmaps -l mcp.vestibule.dev/server=weather,mcp.vestibule.dev/retained-for"
 			w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionUnknown, v1alpha1.ReasonNotReported)
 			if !strings.Contains(m, c.says) || !strings.Contains(m, command) {
 				t.Errorf("it says: %s", m)
@@ -257,7 +257,7 @@ func TestWhatIsRetainedDoesNotFit(t *testing.T) {
 			}
 			differ(t, "what was retained", before, after)
 
-			labels := client.MatchingLabels{"app.kubernetes.io/instance": "weather"}
+			labels := client.MatchingLabels{"mcp.vestibule.dev/server": "weather"}
 			must(t, admin.DeleteAllOf(t.Context(), &corev1.Secret{}, client.InNamespace(w.namespace), labels, client.HasLabels{"mcp.vestibule.dev/retained-for"}))
 			w.pass(r)
 			w.wants(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -45,6 +46,10 @@ func NewScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
+// retryMost bounds the time between two passes that fail. Who has mended what was wrong
+// with the cluster should not have to wait for long.
+const retryMost = 2 * time.Minute
+
 // Setup adds the controller to a manager whose cache has the CacheOptions of these
 // namespaces. Gateways run this image. upgrades is how many of them that are available
 // are replaced at a time by those of another image, or as another controller renders
@@ -62,7 +67,10 @@ func Setup(ctx context.Context, mgr ctrl.Manager, namespaces []string, image str
 		return err
 	}
 	r.Upgrades = upgrades
-	c, err := watch(ctx, mgr, contents, r, controller.Options{MaxConcurrentReconciles: 4})
+	c, err := watch(ctx, mgr, contents, r, controller.Options{
+		MaxConcurrentReconciles: 4,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, retryMost),
+	})
 	if err != nil {
 		return err
 	}

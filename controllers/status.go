@@ -20,6 +20,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	next := s.server.DeepCopy()
 	status := &next.Status
 	status.ObservedGeneration = s.server.Generation
+	status.LastHandledReconcileAt = s.server.Annotations[v1alpha1.AnnotationReconcile]
 	status.URL = config.RouteURL(s.server.Spec.PublicURL, s.server.Spec.Routes[0].Path)
 	all := conditions.All(&s.seen)
 	if s.seen.Applied && meta.IsStatusConditionTrue(all, v1alpha1.ConditionOAuthKVBound) {

@@ -35,7 +35,8 @@ func newTap(fault func(call, write int) (error, bool)) *tap {
 			return t.call(fmt.Sprintf("list %T", o), false, func() error { return c.List(ctx, o, opts...) })
 		},
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
-			return t.call(fmt.Sprintf("create %T %s", o, o.GetName()), true, func() error { return c.Create(ctx, o, opts...) })
+			tried := len((&client.CreateOptions{}).ApplyOptions(opts).DryRun) > 0
+			return t.call(fmt.Sprintf("create %T %s", o, o.GetName()), !tried, func() error { return c.Create(ctx, o, opts...) })
 		},
 		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
 			return t.call(fmt.Sprintf("delete %T %s", o, o.GetName()), true, func() error { return c.Delete(ctx, o, opts...) })

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -28,12 +29,14 @@ var notRecords = predicate.Funcs{
 	},
 }
 
+// commands are the annotations that ask for something.
+var commands = []string{v1alpha1.AnnotationRotateKeys, v1alpha1.AnnotationDropKeys, v1alpha1.AnnotationReconcile}
+
 // commanded lets changes of the annotations through that are commands.
 var commanded = predicate.Funcs{
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		before, now := e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations()
-		return before[v1alpha1.AnnotationRotateKeys] != now[v1alpha1.AnnotationRotateKeys] ||
-			before[v1alpha1.AnnotationDropKeys] != now[v1alpha1.AnnotationDropKeys]
+		return slices.ContainsFunc(commands, func(name string) bool { return before[name] != now[name] })
 	},
 }
 

@@ -52,6 +52,9 @@ const (
 	// ReasonNameConflict: an object that is not this MCPServer's has the name of
 	// one that it would need.
 	ReasonNameConflict = "NameConflict"
+	// ReasonPredecessorRemains: objects of a deleted MCPServer of this name are still
+	// being collected.
+	ReasonPredecessorRemains = "PredecessorRemains"
 	// ReasonPublicURLTaken: an older MCPServer has the same host and path.
 	ReasonPublicURLTaken = "PublicURLTaken"
 	// ReasonAccessRuleInvalid: an expression in access.rules does not compile.

@@ -151,6 +151,12 @@ type MCPServerStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
+	// lastHandledReconcileAt is the value of the annotation
+	// mcp.vestibule.dev/reconcile-at that was last acted on.
+	//
+	// +optional
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+
 	// url is what to give to an MCP client: the URL of the first route.
 	//
 	// +optional

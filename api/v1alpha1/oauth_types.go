@@ -296,6 +296,11 @@ type OAuthKeys struct {
 	RotationPeriodSeconds int32 `json:"rotationPeriodSeconds,omitempty"`
 }
 
+// AnnotationReconcile asks the controller to look at an MCPServer now, and at all that it
+// remembers of it anew, whenever the value changes. status.lastHandledReconcileAt is the
+// value that was last acted on. Any value will do; a time is usual.
+const AnnotationReconcile = "mcp.vestibule.dev/reconcile-at"
+
 // Annotations of an MCPServer that are commands about the keys. Their values are
 // times (RFC 3339): a command whose time is to come is carried out then, and one that
 // was carried out is not again.

@@ -53,7 +53,7 @@ func TestTheStoreIsChanged(t *testing.T) {
 }
 
 // shardLabels are on what holds the records of a server.
-const shardLabels = "app.kubernetes.io/instance=weather,app.kubernetes.io/component=store"
+const shardLabels = "mcp.vestibule.dev/server=weather,app.kubernetes.io/component=store"
 
 // setStore changes bindings.oauthKV, and waits for the reason for which it is bound.
 func setStore(t *testing.T, patch, reason string) {

@@ -100,4 +100,30 @@ var operatorMutants = []mutant{
 		edit: never,
 		pkg:  "gateway", run: "TestACABundleThatIsNone",
 	},
+	{
+		name: "deleted-namespace",
+		rule: "in a namespace that is being deleted nothing is lost",
+		edit: never,
+		pkg:  "controllers", run: "TestANamespaceIsDeleted",
+	},
+	{
+		name: "planted-shard",
+		rule: "a shard far beyond those that there are counts for nothing",
+		edit: instead(`for n := range s.shards[p.name] {
+			expected = max(expected, n+1)
+		}`),
+		pkg: "controllers", run: "TestAShardThatSomebodyHasPlanted",
+	},
+	{
+		name: "predecessor-is-conflict",
+		rule: "what a deleted MCPServer of the same name has left is waited for",
+		edit: never,
+		pkg:  "controllers", run: "TestForeignObjectsAreLeftAlone",
+	},
+	{
+		name: "port-by-name-alone",
+		rule: "a port that was renamed leads to the same pods",
+		edit: replace("e.numbers[number] || e.Port", "e.Port"),
+		pkg:  "gateway/internal/cluster", run: "TestAPortThatIsRenamed",
+	},
 }

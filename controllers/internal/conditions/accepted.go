@@ -21,6 +21,9 @@ func accepted(o *Observation) metav1.Condition {
 	for _, r := range o.Refusals {
 		messages = append(messages, r.Message)
 	}
+	if !slices.ContainsFunc(o.Refusals, func(r Refusal) bool { return !r.Passes }) {
+		return unknown(o.Refusals[0].Reason, "%s", strings.Join(messages, " ")).of(v1alpha1.ConditionAccepted)
+	}
 	return no(o.Refusals[0].Reason, "%s", strings.Join(messages, " ")).of(v1alpha1.ConditionAccepted)
 }
 

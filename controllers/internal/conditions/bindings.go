@@ -112,7 +112,7 @@ func kvFact(o *Observation) fact {
 			"Every client and every grant was copied from %s: remove bindings.oauthKV.migrateFrom, and the member of that type.", kv.MigrateFrom)
 	case o.Store.Left:
 		return yes(v1alpha1.ReasonMigrated,
-			"Every gateway can read and write the store. The objects of the one before are not needed any more: delete those with the labels app.kubernetes.io/instance=%s and app.kubernetes.io/component=store.", o.Server.Name)
+			"Every gateway can read and write the store. The objects of the one before are not needed any more: delete those with the labels %s=%s and app.kubernetes.io/component=store.", resources.LabelServer, o.Server.Name)
 	}
 	if err := o.Store.NotGrown; err != nil {
 		return yes(v1alpha1.ReasonStoreNotGrown,
@@ -126,8 +126,8 @@ func anew(o *Observation) string {
 	if !o.Store.Retained {
 		return "delete this MCPServer and create it again"
 	}
-	return fmt.Sprintf("delete this MCPServer, then what outlives it (kubectl -n %s delete secrets,configmaps -l app.kubernetes.io/instance=%s,%s), and create it again",
-		o.Server.Namespace, o.Server.Name, resources.LabelRetainedFor)
+	return fmt.Sprintf("delete this MCPServer, then what outlives it (kubectl -n %s delete secrets,configmaps -l %s=%s,%s), and create it again",
+		o.Server.Namespace, resources.LabelServer, o.Server.Name, resources.LabelRetainedFor)
 }
 
 // some names the first few.

@@ -202,6 +202,18 @@ func TestConditions(t *testing.T) {
 			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, ""},
 		{"one of three crashes", func(o *conditions.Observation) { crashed(o, 0); unready(o, 0) },
 			v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonCrashing, "2 of 3 replicas are ready: pod pod-0 ended 4 times, at last with exit code 2"},
+		{"a sidecar's image cannot be had", func(o *conditions.Observation) {
+			unready(o, 0)
+			o.Gateway.Pods[0].Status.InitContainerStatuses = []corev1.ContainerStatus{{
+				Name: "mesh", Image: "mesh:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "not found"}},
+			}}
+		}, v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonImagePullFailed, "it is not the gateway's: look for what adds the container mesh to pods"},
+		{"an init container fails", func(o *conditions.Observation) {
+			unready(o, 0)
+			o.Gateway.Pods[0].Status.InitContainerStatuses = []corev1.ContainerStatus{{
+				Name: "mesh-init", RestartCount: 2, LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3, Reason: "Error"}},
+			}}
+		}, v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonCrashing, "container mesh-init of pod pod-0 ended 2 times, at last with exit code 3"},
 		{"a pod that was evicted, and replaced", func(o *conditions.Observation) {
 			evicted := o.Gateway.Pods[0].DeepCopy()
 			evicted.Name, evicted.UID, evicted.Status.Phase = "evicted", "evicted", corev1.PodFailed
@@ -295,7 +307,7 @@ func TestConditions(t *testing.T) {
 }
 
 func crashed(o *conditions.Observation, pod int) {
-	o.Gateway.Pods[pod].Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 4, LastTerminationState: corev1.ContainerState{
+	o.Gateway.Pods[pod].Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "gateway", RestartCount: 4, LastTerminationState: corev1.ContainerState{
 		Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Reason: "Error", Message: "panic"},
 	}}}
 }

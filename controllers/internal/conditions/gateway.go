@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/resources"
 	"vestibule.dev/vestibule/gateway/config"
 )
 
@@ -135,23 +136,37 @@ func podTrouble(p *corev1.Pod) (fact, bool) {
 			return no(v1alpha1.ReasonUnschedulable, "no node takes pod %s: %s", p.Name, c.Message), true
 		}
 	}
-	for _, c := range p.Status.ContainerStatuses {
-		if w := c.State.Waiting; w != nil {
-			switch {
-			case slices.Contains(pullTrouble, w.Reason):
-				return no(v1alpha1.ReasonImagePullFailed, "the image %s of pod %s cannot be had; it is the one in the controller's flag --gateway-image. The node says: %s", c.Image, p.Name, w.Message), true
-			case slices.Contains(startTrouble, w.Reason):
-				return no(v1alpha1.ReasonContainerNotStarting, "the container of pod %s does not start: %s", p.Name, w.Message), true
-			}
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if f, bad := containerTrouble(p, &c); bad {
+			return f, true
 		}
-		end := c.LastTerminationState.Terminated
-		if c.State.Terminated != nil {
-			end = c.State.Terminated
+	}
+	return fact{}, false
+}
+
+// containerTrouble is what is wrong with one of a pod's containers, of which all but the
+// gateway are somebody else's: an admission webhook adds them.
+func containerTrouble(p *corev1.Pod, c *corev1.ContainerStatus) (f fact, bad bool) {
+	ended, starts, source := "pod "+p.Name, "the container of pod "+p.Name, "it is the one in the controller's flag --gateway-image"
+	if c.Name != resources.ContainerName {
+		ended = "container " + c.Name + " of pod " + p.Name
+		starts, source = ended, "it is not the gateway's: look for what adds the container "+c.Name+" to pods"
+	}
+	if w := c.State.Waiting; w != nil {
+		switch {
+		case slices.Contains(pullTrouble, w.Reason):
+			return no(v1alpha1.ReasonImagePullFailed, "the image %s of pod %s cannot be had; %s. The node says: %s", c.Image, p.Name, source, w.Message), true
+		case slices.Contains(startTrouble, w.Reason):
+			return no(v1alpha1.ReasonContainerNotStarting, "%s does not start: %s", starts, w.Message), true
 		}
-		if end != nil && end.ExitCode != 0 {
-			return no(v1alpha1.ReasonCrashing, "pod %s ended %d times, at last with exit code %d (%s): %s",
-				p.Name, max(c.RestartCount, 1), end.ExitCode, end.Reason, strings.TrimSpace(end.Message)), true
-		}
+	}
+	end := c.LastTerminationState.Terminated
+	if c.State.Terminated != nil {
+		end = c.State.Terminated
+	}
+	if end != nil && end.ExitCode != 0 {
+		return no(v1alpha1.ReasonCrashing, "%s ended %d times, at last with exit code %d (%s): %s",
+			ended, max(c.RestartCount, 1), end.ExitCode, end.Reason, strings.TrimSpace(end.Message)), true
 	}
 	return fact{}, false
 }

@@ -33,7 +33,7 @@ var (
 		v1alpha1.ReasonUnschedulable, v1alpha1.ReasonImagePullFailed, v1alpha1.ReasonContainerNotStarting, v1alpha1.ReasonCrashing,
 		v1alpha1.ReasonStoreIncomplete,
 		// In these examples nobody has reported.
-		v1alpha1.ReasonRoutePending, v1alpha1.ReasonIngressPending,
+		v1alpha1.ReasonRoutePending, v1alpha1.ReasonIngressPending, v1alpha1.ReasonPredecessorRemains,
 	}
 	waiting = []string{v1alpha1.ReasonNotDeployed}
 	stuck   = []string{

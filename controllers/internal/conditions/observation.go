@@ -59,7 +59,11 @@ type Observation struct {
 type Missing struct{ Field, Kind, API string }
 
 // Refusal is one reason not to accept a spec.
-type Refusal struct{ Reason, Message string }
+type Refusal struct {
+	Reason, Message string
+	// Passes says that the reason goes away by itself.
+	Passes bool
+}
 
 // OfRules says whether it is about rules that gateways could not decide by.
 func (r Refusal) OfRules() bool {

@@ -87,7 +87,7 @@ func pod(change func(p *corev1.Pod)) func(*conditions.Observation) {
 
 func waits(reason, message string) func(*conditions.Observation) {
 	return pod(func(p *corev1.Pod) {
-		p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "gateway",
 			Image: "registry.example.com/vestibule/gateway:v1",
 			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
 		}}
@@ -107,6 +107,10 @@ var examples = []example{
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonNameConflict, refused(v1alpha1.ReasonNameConflict,
 		"metadata.name: Service weather-gateway exists and is not this MCPServer's: remove it, or create an MCPServer of another name.")},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonPredecessorRemains, func(o *conditions.Observation) {
+		o.Refusals = []conditions.Refusal{{Reason: v1alpha1.ReasonPredecessorRemains, Passes: true,
+			Message: "Service weather-gateway is of an MCPServer of this name that was deleted: the cluster is about to collect it."}}
+	}},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonPublicURLTaken, refused(v1alpha1.ReasonPublicURLTaken,
 		"publicURL: host and path are those of the older MCPServer weather in namespace tools: create an MCPServer with another publicURL.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonAccessRuleInvalid, refused(v1alpha1.ReasonAccessRuleInvalid,
@@ -120,7 +124,7 @@ var examples = []example{
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonURLInCluster, refused(v1alpha1.ReasonURLInCluster,
 		"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonRetainedDiffers, refused(v1alpha1.ReasonRetainedDiffers,
-		"metadata.name: Secret weather-gateway-keys and the objects of its store were retained of an MCPServer of this name with another publicURL: create this one with that publicURL, or under another name, or delete them (kubectl -n tools delete secrets,configmaps -l app.kubernetes.io/instance=weather,mcp.vestibule.dev/retained-for).")},
+		"metadata.name: Secret weather-gateway-keys and the objects of its store were retained of an MCPServer of this name with another publicURL: create this one with that publicURL, or under another name, or delete them (kubectl -n tools delete secrets,configmaps -l mcp.vestibule.dev/server=weather,mcp.vestibule.dev/retained-for).")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteExposed, refused(v1alpha1.ReasonRouteExposed,
 		"routes[docs].backendPath leads past what guards routes[mcp]: change one of the two, or let another Service serve one of them.")},
 
@@ -222,7 +226,7 @@ var examples = []example{
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonImagePullFailed, waits("ImagePullBackOff", "not found")},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonContainerNotStarting, waits("CreateContainerError", "exec /gateway: no such file or directory")},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonCrashing, pod(func(p *corev1.Pod) {
-		p.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 4, LastTerminationState: corev1.ContainerState{
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "gateway", RestartCount: 4, LastTerminationState: corev1.ContainerState{
 			Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: "gateway: key set /etc/vestibule/keys/keyset.json: the key set holds no key"},
 		}}}
 	})},

@@ -28,6 +28,9 @@ func reconciling(o *Observation, gating []metav1.Condition) metav1.Condition {
 	if o.Failure != nil {
 		return yes(v1alpha1.ReasonRetrying, "The last attempt failed and is repeated: %v", o.Failure).of(v1alpha1.ConditionReconciling)
 	}
+	if c := gating[0]; c.Reason == v1alpha1.ReasonPredecessorRemains {
+		return yes(v1alpha1.ReasonProgressing, "Waiting for %s: %s", c.Type, c.Message).of(v1alpha1.ConditionReconciling)
+	}
 	if o.Held || slices.ContainsFunc(gating, waitsForUser) {
 		return no(v1alpha1.ReasonSettled, "Nothing is under way until what is False is mended.").of(v1alpha1.ConditionReconciling)
 	}

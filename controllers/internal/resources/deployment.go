@@ -20,8 +20,10 @@ import (
 // Directory is where gateway pods find their files.
 const Directory = "/etc/vestibule"
 
+// ContainerName is that of the gateway's container in its pods.
+const ContainerName = "gateway"
+
 const (
-	container   = "gateway"
 	portPublic  = "http"
 	portTLS     = "https" // portPublic's name where it has TLS
 	portAdmin   = "admin"
@@ -140,7 +142,7 @@ func gatewayContainer(server *v1alpha1.MCPServer, p Pod) *corev1ac.ContainerAppl
 	}
 	requests, limits := podResources(server)
 	return corev1ac.Container().
-		WithName(container).
+		WithName(ContainerName).
 		WithImage(p.Image).
 		WithImagePullPolicy(corev1.PullIfNotPresent).
 		WithArgs(args...).

@@ -26,12 +26,15 @@ const annotationDropped = "mcp.vestibule.dev/keys-dropped-everywhere"
 // Keys is the Secret with a new key set.
 func Keys(server *v1alpha1.MCPServer, set *config.KeySet) (*corev1.Secret, error) {
 	s := &corev1.Secret{ObjectMeta: storeMeta(server, KeysName(server), ComponentKeys)}
-	for k, v := range KeysLabels(server, string(server.UID)) {
+	for k, v := range KeysLabels(server, string(server.UID), StoreToBegin(server)) {
 		if v != "" {
 			s.Labels[k] = v
 		}
 	}
-	s.Annotations = map[string]string{annotationLived: "0"}
+	if s.Annotations == nil {
+		s.Annotations = map[string]string{}
+	}
+	s.Annotations[annotationLived] = "0"
 	raiseLived(s, server)
 	return s, putKeys(s, set)
 }

@@ -82,6 +82,35 @@ const (
 	ComponentStore   Component = "store"
 )
 
+// LabelServer is on keys and shards, and names the MCPServer that they are of. What has no
+// owner has it in place of app.kubernetes.io/instance, by which some GitOps tools find
+// what they delete.
+const LabelServer = "mcp.vestibule.dev/server"
+
+// serverOf is the name of the MCPServer that an object is of, by its labels, or empty.
+// Older controllers, and backups of theirs, have the label of GitOps tools alone.
+func serverOf(o metav1.Object) string {
+	on := o.GetLabels()
+	if name, ok := on[LabelServer]; ok {
+		return name
+	}
+	return on[labelInstance]
+}
+
+// StoreLabels are on every shard of every MCPServer.
+func StoreLabels() map[string]string {
+	labels := ManagedLabels()
+	labels[labelComponent] = string(ComponentStore)
+	return labels
+}
+
+// keptAnnotations tell Argo CD, should it think that it has made what has no owner, to
+// neither delete it nor compare it.
+var keptAnnotations = map[string]string{
+	"argocd.argoproj.io/sync-options":    "Prune=false,Delete=false",
+	"argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+}
+
 // Labels are on every child of the server that is of this component.
 func Labels(server *v1alpha1.MCPServer, c Component) map[string]string {
 	labels := ManagedLabels()

@@ -38,7 +38,7 @@ func IsRetained(server *v1alpha1.MCPServer, o metav1.Object) bool {
 // isRetained trusts the label on nothing but keys and shards.
 func isRetained(server string, o metav1.Object) bool {
 	labels := o.GetLabels()
-	if labels[LabelRetainedFor] == "" || labels[labelInstance] != server || metav1.GetControllerOfNoCopy(o) != nil {
+	if labels[LabelRetainedFor] == "" || serverOf(o) != server || metav1.GetControllerOfNoCopy(o) != nil {
 		return false
 	}
 	switch Component(labels[labelComponent]) {
@@ -56,7 +56,7 @@ func isRetained(server string, o metav1.Object) bool {
 func OwnerOf(o metav1.Object) string {
 	owner := metav1.GetControllerOfNoCopy(o)
 	if owner == nil {
-		if name := o.GetLabels()[labelInstance]; isRetained(name, o) {
+		if name := serverOf(o); isRetained(name, o) {
 			return name
 		}
 		return ""

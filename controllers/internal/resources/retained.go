@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -71,14 +72,17 @@ func countLabel(part Part) string {
 	return labelGrantShards
 }
 
-// KeysLabels are the labels that the Secret with the keys has to have; an empty one it
-// must not have.
-func KeysLabels(server *v1alpha1.MCPServer, sealedTo string) map[string]string {
+// StoreToBegin is the type of the store that a server begins with, by its spec.
+func StoreToBegin(server *v1alpha1.MCPServer) v1alpha1.OAuthKVType {
 	kv := &server.Spec.Bindings.OAuthKV
-	store := kv.Type
-	if kv.MigrateFrom != "" {
-		store = v1alpha1.OAuthKVType(kv.MigrateFrom) // All is there until it is elsewhere.
-	}
+	return cmp.Or(v1alpha1.OAuthKVType(kv.MigrateFrom), kv.Type)
+}
+
+// KeysLabels are the labels that the Secret with the keys has to have; an empty one it
+// must not have. The store is the one that has all records: gateways have said so, and the
+// spec may say what it likes.
+func KeysLabels(server *v1alpha1.MCPServer, sealedTo string, store v1alpha1.OAuthKVType) map[string]string {
+	kv := &server.Spec.Bindings.OAuthKV
 	labels := map[string]string{
 		labelSealedTo:  sealedTo,
 		labelPublicURL: publicURLDigest(server),
@@ -107,12 +111,20 @@ func Claim(server *v1alpha1.MCPServer, o metav1.Object, labels map[string]string
 	if wanted == nil {
 		wanted = map[string]string{}
 	}
-	wanted[LabelRetainedFor] = ""
+	wanted[LabelRetainedFor], wanted[LabelServer], wanted[labelInstance] = "", server.Name, server.Name
+	// kubectl apply has put all records in its annotation, if it has restored them.
+	annotations := map[string]any{corev1.LastAppliedConfigAnnotation: nil}
 	owners := slices.DeleteFunc(slices.Clone(o.GetOwnerReferences()), isMCPServer)
 	if retains(server) {
-		wanted[LabelRetainedFor] = string(server.UID)
+		wanted[LabelRetainedFor], wanted[labelInstance] = string(server.UID), ""
+		for k, v := range keptAnnotations {
+			annotations[k] = v
+		}
 	} else {
 		owners = append(owners, OwnerReference(server))
+		for k := range keptAnnotations {
+			annotations[k] = nil
+		}
 	}
 	changes, has := map[string]any{}, o.GetLabels()
 	for k, v := range wanted {
@@ -130,8 +142,7 @@ func Claim(server *v1alpha1.MCPServer, o metav1.Object, labels map[string]string
 		"uid":             o.GetUID(), // No other object of this name.
 		"labels":          changes,
 		"ownerReferences": owners,
-		// kubectl apply has put all records in it, if it has restored them.
-		"annotations": map[string]any{corev1.LastAppliedConfigAnnotation: nil},
+		"annotations":     annotations,
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the metadata of %s: %w", o.GetName(), err)
@@ -145,9 +156,11 @@ func Claim(server *v1alpha1.MCPServer, o metav1.Object, labels map[string]string
 func Restorable(o metav1.Object) metav1.ObjectMeta {
 	meta := metav1.ObjectMeta{Name: o.GetName(), Labels: maps.Clone(o.GetLabels()), Annotations: maps.Clone(o.GetAnnotations())}
 	delete(meta.Annotations, corev1.LastAppliedConfigAnnotation)
+	meta.Labels[LabelServer] = OwnerOf(o)
 	if owner := metav1.GetControllerOfNoCopy(o); owner != nil {
 		meta.Labels[LabelRetainedFor] = string(owner.UID)
 	}
+	withoutOwner(&meta)
 	return meta
 }
 
@@ -156,7 +169,7 @@ func Restorable(o metav1.Object) metav1.ObjectMeta {
 func CompleteKeys(meta *metav1.ObjectMeta, server *v1alpha1.MCPServer, shards map[Part]int) {
 	labels := map[string]string{}
 	if server != nil {
-		labels = KeysLabels(server, SealedTo(server, meta))
+		labels = KeysLabels(server, SealedTo(server, meta), cmp.Or(server.Status.Store, StoreToBegin(server)))
 	}
 	for part, n := range shards {
 		if n > 0 {
@@ -179,9 +192,21 @@ func publicURLDigest(server *v1alpha1.MCPServer) string { return Digest([]byte(s
 // storeMeta is the metadata of keys or a shard.
 func storeMeta(server *v1alpha1.MCPServer, name string, c Component) metav1.ObjectMeta {
 	meta := objectMeta(server, name, c)
+	meta.Labels[LabelServer] = server.Name
 	if retains(server) {
 		meta.OwnerReferences = nil
 		meta.Labels[LabelRetainedFor] = string(server.UID)
+		withoutOwner(&meta)
 	}
 	return meta
+}
+
+// withoutOwner makes of the metadata of keys or a shard those of what nobody is to delete
+// but who means to.
+func withoutOwner(meta *metav1.ObjectMeta) {
+	delete(meta.Labels, labelInstance)
+	if meta.Annotations == nil {
+		meta.Annotations = map[string]string{}
+	}
+	maps.Copy(meta.Annotations, keptAnnotations)
 }

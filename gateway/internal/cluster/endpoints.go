@@ -23,6 +23,9 @@ type Endpoints struct {
 	// Port is the name of the Service's port, which has none if the Service has but one.
 	Port string
 	Log  *slog.Logger
+
+	// numbers are those that the port had at the pods when it was last found by name.
+	numbers map[int]bool
 }
 
 // Follow calls apply with all endpoints as they are, and again whenever they change,
@@ -102,11 +105,13 @@ type slice struct {
 			UID string `json:"uid"`
 		} `json:"targetRef"`
 	} `json:"endpoints"`
-	Ports []struct {
-		Name     string `json:"name"`
-		Port     int    `json:"port"`
-		Protocol string `json:"protocol"`
-	} `json:"ports"`
+	Ports []slicePort `json:"ports"`
+}
+
+type slicePort struct {
+	Name     string `json:"name"`
+	Port     int    `json:"port"`
+	Protocol string `json:"protocol"`
 }
 
 // flatten lists the endpoints of all slices in an order that does not change: IPv4
@@ -119,14 +124,10 @@ func (e *Endpoints) flatten(heard map[string]slice) []pods.Endpoint {
 	slices.SortFunc(all, func(a, b slice) int {
 		return cmp.Or(cmp.Compare(a.AddressType, b.AddressType), cmp.Compare(a.Metadata.Name, b.Metadata.Name))
 	})
+	ports := e.ports(all)
 	var endpoints []pods.Endpoint
-	for _, s := range all {
-		port := 0
-		for _, p := range s.Ports {
-			if p.Name == e.Port && (p.Protocol == "TCP" || p.Protocol == "") {
-				port = p.Port
-			}
-		}
+	for i, s := range all {
+		port := ports[i]
 		if port == 0 {
 			continue
 		}
@@ -144,4 +145,36 @@ func (e *Endpoints) flatten(heard map[string]slice) []pods.Endpoint {
 		}
 	}
 	return endpoints
+}
+
+// ports are the port's numbers in slices, 0 where one does not have it. Where no slice has
+// the name, somebody has given the port another one: it is the one with the numbers of
+// before, or, if it had no name, the only one. A gateway that knows the new name is on its
+// way, and until then the pods are the same.
+func (e *Endpoints) ports(all []slice) []int {
+	pick := func(is func(name string, number, of int) bool) (numbers []int, found bool) {
+		numbers = make([]int, len(all))
+		for i, s := range all {
+			tcp := slices.DeleteFunc(slices.Clone(s.Ports), func(p slicePort) bool { return p.Protocol != "TCP" && p.Protocol != "" })
+			for _, p := range tcp {
+				if is(p.Name, p.Port, len(tcp)) {
+					numbers[i], found = p.Port, true
+				}
+			}
+		}
+		return numbers, found
+	}
+	numbers, found := pick(func(name string, _, _ int) bool { return name == e.Port })
+	if found {
+		e.numbers = map[int]bool{}
+		for _, n := range numbers {
+			e.numbers[n] = true
+		}
+		return numbers
+	}
+	numbers, _ = pick(func(_ string, number, of int) bool {
+		//rule:port-by-name-alone
+		return e.numbers[number] || e.Port == "" && of == 1
+	})
+	return numbers
 }
