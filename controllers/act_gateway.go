@@ -153,6 +153,9 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 	if s.own(c) != nil {
 		return nil
 	}
+	if s.orphan(c) {
+		return r.adoptConfig(ctx, s, c)
+	}
 	_, err := r.create(ctx, s, kindConfigMap, m)
 	return err
 }

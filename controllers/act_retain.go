@@ -74,12 +74,11 @@ func (s *scope) retainedDiffers() string {
 	if keys == nil || !resources.IsRetained(s.server, keys) {
 		return ""
 	}
-	remove := fmt.Sprintf("kubectl -n %s delete secrets,configmaps -l %s=%s,%s", s.server.Namespace, resources.LabelServer, s.server.Name, resources.LabelRetainedFor)
 	if !resources.FitsPublicURL(s.server, keys) {
-		return fmt.Sprintf("metadata.name: Secret %s and the objects of its store were retained of an MCPServer of this name with another publicURL: create this one with that publicURL, or under another name, or delete them (%s).", keys.GetName(), remove)
+		return fmt.Sprintf("metadata.name: Secret %s and the objects of its store were retained of an MCPServer of this name with another publicURL: create this one with that publicURL, or under another name. To begin without what they hold, see docs/stores.md.", keys.GetName())
 	}
 	if kv := s.server.Spec.Bindings.OAuthKV.Kubernetes; kv != nil && len(s.left) > 0 {
-		return fmt.Sprintf("bindings.oauthKV.kubernetes.kind: the records that were retained of an MCPServer of this name are not in objects of kind %s: delete this MCPServer and create it with the other kind, or delete them (%s).", kv.Kind, remove)
+		return fmt.Sprintf("bindings.oauthKV.kubernetes.kind: the records that were retained of an MCPServer of this name are not in objects of kind %s: create it with the other kind. To begin without what they hold, see docs/stores.md.", kv.Kind)
 	}
 	return ""
 }
@@ -119,7 +118,7 @@ func (r *Reconciler) claimAll(ctx context.Context, s *scope, of func(*v1alpha1.M
 		if !of(s.server, k.Object) {
 			continue
 		}
-		var labels map[string]string
+		labels := resources.ShardLabels(sealedTo)
 		if k.name == resources.KeysName(s.server) {
 			labels = resources.KeysLabels(s.server, sealedTo, cmp.Or(s.boundStore(), resources.StoreToBegin(s.server)))
 		}

@@ -53,7 +53,7 @@ func (r *Reconciler) ensureShards(ctx context.Context, s *scope) error {
 			o := s.shards[p.name][n]
 			if o == nil {
 				var err error
-				o, err = r.create(ctx, s, string(kv.Kind), resources.Shard(s.server, p.name, n))
+				o, err = r.create(ctx, s, string(kv.Kind), resources.Shard(s.server, p.name, n, resources.SealedTo(s.server, s.keys())))
 				//rule:growth-that-stops-all
 				if apierrors.IsForbidden(err) && n >= max(s.told(p), 1) {
 					// A quota, perhaps. Those that there are do, until they are full.
@@ -66,7 +66,7 @@ func (r *Reconciler) ensureShards(ctx context.Context, s *scope) error {
 				}
 			}
 			if resources.IsRetained(s.server, o) {
-				if err := r.claim(ctx, s, child{string(kv.Kind), o.GetName()}, o, nil); err != nil {
+				if err := r.claim(ctx, s, child{string(kv.Kind), o.GetName()}, o, resources.ShardLabels(resources.SealedTo(s.server, s.keys()))); err != nil {
 					return err
 				}
 			}
@@ -107,8 +107,12 @@ func (r *Reconciler) untrack(ctx context.Context, s *scope, kind string, o clien
 
 // ensureReport creates the place for reports. What is in it is the gateways'.
 func (r *Reconciler) ensureReport(ctx context.Context, s *scope) error {
-	if s.own(child{kindConfigMap, resources.ReportName(s.server)}) != nil {
+	c := child{kindConfigMap, resources.ReportName(s.server)}
+	if s.own(c) != nil {
 		return nil
+	}
+	if s.orphan(c) {
+		return r.takeOver(ctx, s, c, resources.Report(s.server))
 	}
 	_, err := r.create(ctx, s, kindConfigMap, resources.Report(s.server))
 	return err

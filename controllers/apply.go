@@ -55,6 +55,11 @@ func apply[T any](ctx context.Context, r *Reconciler, s *scope, c child, configu
 	if err != nil {
 		return false, err
 	}
+	if s.orphan(c) {
+		if err := r.takeOver(ctx, s, c, configuration); err != nil {
+			return false, err
+		}
+	}
 	o := s.own(c)
 	options := []client.ApplyOption{fieldOwner}
 	if o != nil {
@@ -239,6 +244,10 @@ func (s *scope) inTheWay(c child) conditions.Refusal {
 	if resources.OwnerOf(s.children[c]) == s.server.Name {
 		return conditions.Refusal{Reason: v1alpha1.ReasonPredecessorRemains, Passes: true, Message: fmt.Sprintf(
 			"%s %s is of an MCPServer of this name that was deleted: the cluster is about to collect it.", c.kind, c.name)}
+	}
+	if _, _, shard := resources.ParseShardName(s.server, c.name); shard || c.name == resources.KeysName(s.server) {
+		return conditions.Refusal{Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf(
+			"metadata.name: %s %s exists and is not this MCPServer's: create an MCPServer of another name. If it is from a backup, restore it with all its labels.", c.kind, c.name)}
 	}
 	return conditions.Refusal{Reason: v1alpha1.ReasonNameConflict, Message: fmt.Sprintf(
 		"metadata.name: %s %s exists and is not this MCPServer's: remove it, or create an MCPServer of another name.", c.kind, c.name)}

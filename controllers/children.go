@@ -165,7 +165,28 @@ func (s *scope) own(c child) client.Object {
 // foreign says that an object is in the way.
 func (s *scope) foreign(c child) bool {
 	o := s.children[c]
-	return o != nil && !resources.IsOf(s.server, o) && !resources.IsRetained(s.server, o)
+	return o != nil && !resources.IsOf(s.server, o) && !resources.IsRetained(s.server, o) && !s.orphan(c)
+}
+
+// orphan says that a child has lost its owner. Keys and shards are retained then.
+func (s *scope) orphan(c child) bool {
+	o := s.children[c]
+	if o == nil || c.kind == kindSecret {
+		return false
+	}
+	component, applied := resources.ComponentGateway, true
+	if c.kind == kindConfigMap { // whose annotations the cache does not have
+		applied = false
+		switch c.name {
+		case resources.PolicyName(s.server):
+			component = resources.ComponentPolicy
+		case resources.ReportName(s.server):
+			component = resources.ComponentReport
+		default:
+			component = resources.ComponentConfig
+		}
+	}
+	return resources.IsOrphan(s.server, o, component, applied)
 }
 
 // allForeign are all objects that are in the way, in a fixed order.

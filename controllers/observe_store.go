@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -69,7 +70,6 @@ func (r *Reconciler) observeStore(ctx context.Context, s *scope) error {
 	if s.retainedDiffers() != "" {
 		seen.Lost = nil // It is not known to be the server's.
 	}
-	seen.Retained = s.server.Spec.DeletionPolicy == v1alpha1.DeletionRetain || s.adopts()
 	s.seen.Store = seen
 	return nil
 }
@@ -219,6 +219,9 @@ func (r *Reconciler) observePart(ctx context.Context, s *scope, p part, seen *co
 // told is how many shards the gateways are told there are.
 func (s *scope) told(p part) int {
 	d := s.seen.Gateway.Deployment
+	if c := (child{kindDeployment, resources.Name(s.server)}); d == nil && s.orphan(c) {
+		d, _ = s.children[c].(*appsv1.Deployment)
+	}
 	if d == nil {
 		return 0
 	}
@@ -255,7 +258,11 @@ func (s *scope) named(p resources.Part) int {
 }
 
 func (s *scope) role() *rbacv1.Role {
-	role, _ := s.own(child{kindRole, resources.Name(s.server)}).(*rbacv1.Role)
+	c := child{kindRole, resources.Name(s.server)}
+	role, _ := s.children[c].(*rbacv1.Role)
+	if s.foreign(c) {
+		return nil
+	}
 	return role
 }
 

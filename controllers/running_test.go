@@ -385,7 +385,7 @@ func TestAShardIsUntrackedLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, namespace(t), "weather")
 	s := w.server()
-	shard := resources.Shard(s, resources.Clients, 0)
+	shard := resources.Shard(s, resources.Clients, 0, string(s.UID))
 	keys, err := resources.Keys(s, config.NewKeySet(time.Now()))
 	must(t, err)
 	w.create(keys)

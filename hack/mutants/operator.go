@@ -126,4 +126,22 @@ var operatorMutants = []mutant{
 		edit: replace("e.numbers[number] || e.Port", "e.Port"),
 		pkg:  "gateway/internal/cluster", run: "TestAPortThatIsRenamed",
 	},
+	{
+		name: "orphan-by-labels",
+		rule: "what has not our labels is left alone, whatever it is called",
+		edit: never,
+		pkg:  "controllers", run: "TestForeignObjectsAreLeftAlone",
+	},
+	{
+		name: "orphan-not-applied",
+		rule: "what has our labels and was not applied by us is left alone",
+		edit: always,
+		pkg:  "controllers", run: "TestWhatMerelyLooksLikeOurs",
+	},
+	{
+		name: "orphan-in-part",
+		rule: "an orphan is taken over whole: nothing of what somebody has put there stays",
+		edit: never,
+		pkg:  "controllers", run: "TestAttackPlantedOrphans",
+	},
 }

@@ -82,10 +82,10 @@ func kvFact(o *Observation) fact {
 		return notObserved()
 	case s.KeysLost:
 		return no(v1alpha1.ReasonKeysLost,
-			"The Secret with the gateway's keys is gone, without which no record can be read. Restore it with its labels and owner references from a backup; if there is none, %s: then clients register, and users log in, anew.", anew(o))
+			"The Secret with the gateway's keys is gone, without which no record can be read. Restore it with its labels and owner references from a backup; if there is none, see docs/stores.md for how clients register, and users log in, anew.")
 	case len(s.Lost) > 0:
 		return no(v1alpha1.ReasonStoreObjectLost,
-			"Objects that hold records are gone: %s. Restore them with their labels and owner references from a backup; if there is none, %s: then clients register, and users log in, anew.", some(s.Lost), anew(o))
+			"Objects that hold records are gone: %s. Restore them with their labels and owner references from a backup; if there is none, see docs/stores.md for how clients register, and users log in, anew.", some(s.Lost))
 	}
 	if d := o.Store.Dropping; d != nil {
 		return no(v1alpha1.ReasonKeyDropPending,
@@ -119,15 +119,6 @@ func kvFact(o *Observation) fact {
 			"Every gateway can read and write the store, which cannot have as many objects as it ought to, and may become full: %v. Raise the ResourceQuota, or let whatever refuses them allow them.", err)
 	}
 	return yes(v1alpha1.ReasonBound, "Every gateway can read and write the store.")
-}
-
-// anew is how to begin without the records that there were.
-func anew(o *Observation) string {
-	if !o.Store.Retained {
-		return "delete this MCPServer and create it again"
-	}
-	return fmt.Sprintf("delete this MCPServer, then what outlives it (kubectl -n %s delete secrets,configmaps -l %s=%s,%s), and create it again",
-		o.Server.Namespace, resources.LabelServer, o.Server.Name, resources.LabelRetainedFor)
 }
 
 // some names the first few.

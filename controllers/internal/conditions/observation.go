@@ -89,8 +89,6 @@ type Store struct {
 	KeysLost bool
 	// Lost are the names of shards that are gone, in order.
 	Lost []string
-	// Retained says that objects of the store stay when the MCPServer is deleted.
-	Retained bool
 	// NotGrown is why there are not as many shards as there ought to be, or nil.
 	NotGrown error
 	// Dropping is a drop of keys that not all gateways have followed yet, or nil.

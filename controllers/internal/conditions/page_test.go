@@ -124,7 +124,7 @@ var examples = []example{
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonURLInCluster, refused(v1alpha1.ReasonURLInCluster,
 		"bindings.mcpObject.type must be Service in a cluster: a URL is for kubectl vestibule run, on a developer's machine.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonRetainedDiffers, refused(v1alpha1.ReasonRetainedDiffers,
-		"metadata.name: Secret weather-gateway-keys and the objects of its store were retained of an MCPServer of this name with another publicURL: create this one with that publicURL, or under another name, or delete them (kubectl -n tools delete secrets,configmaps -l mcp.vestibule.dev/server=weather,mcp.vestibule.dev/retained-for).")},
+		"metadata.name: Secret weather-gateway-keys and the objects of its store were retained of an MCPServer of this name with another publicURL: create this one with that publicURL, or under another name. To begin without what they hold, see docs/stores.md.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonRouteExposed, refused(v1alpha1.ReasonRouteExposed,
 		"routes[docs].backendPath leads past what guards routes[mcp]: change one of the two, or let another Service serve one of them.")},
 

@@ -51,7 +51,7 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 	resources.Scale(deployment, replicas)
 	all := []any{keys}
 	if server.Spec.Bindings.OAuthKV.Kubernetes != nil {
-		all = append(all, resources.Shard(server, resources.Clients, 0), resources.Shard(server, resources.Grants, 2))
+		all = append(all, resources.Shard(server, resources.Clients, 0, "uid"), resources.Shard(server, resources.Grants, 2, "uid"))
 	}
 	all = append(all, resources.Report(server), resources.ServiceAccount(server), resources.Role(server, clients, grants),
 		resources.RoleBinding(server), policy, resources.Service(server))

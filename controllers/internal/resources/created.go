@@ -56,8 +56,9 @@ func Report(server *v1alpha1.MCPServer) *corev1.ConfigMap {
 
 // Shard is a shard without records. It has one key, for ever: a patch that adds a
 // record needs the map of keys to be there.
-func Shard(server *v1alpha1.MCPServer, part Part, n int) client.Object {
+func Shard(server *v1alpha1.MCPServer, part Part, n int, sealedTo string) client.Object {
 	meta := storeMeta(server, ShardName(server, part, n), ComponentStore)
+	meta.Labels[labelSealedTo] = sealedTo
 	data := map[string][]byte{controlKey: {1}}
 	if server.Spec.Bindings.OAuthKV.Kubernetes.Kind == v1alpha1.ShardConfigMap {
 		return &corev1.ConfigMap{ObjectMeta: meta, BinaryData: data}

@@ -30,7 +30,8 @@ func IsOf(server *v1alpha1.MCPServer, o metav1.Object) bool {
 }
 
 // IsRetained says whether an object was kept of an MCPServer that had the server's
-// name, here or where it was restored from. It is nobody's, and may be adopted.
+// name, here or where it was restored from, or has lost its owner, as by some tools that
+// restore. It is nobody's, and may be adopted.
 func IsRetained(server *v1alpha1.MCPServer, o metav1.Object) bool {
 	return isRetained(server.Name, o) && o.GetLabels()[LabelRetainedFor] != string(server.UID)
 }
@@ -38,7 +39,7 @@ func IsRetained(server *v1alpha1.MCPServer, o metav1.Object) bool {
 // isRetained trusts the label on nothing but keys and shards.
 func isRetained(server string, o metav1.Object) bool {
 	labels := o.GetLabels()
-	if labels[LabelRetainedFor] == "" || serverOf(o) != server || metav1.GetControllerOfNoCopy(o) != nil {
+	if labels[LabelRetainedFor] == "" && labels[labelSealedTo] == "" || serverOf(o) != server || metav1.GetControllerOfNoCopy(o) != nil {
 		return false
 	}
 	switch Component(labels[labelComponent]) {
@@ -50,6 +51,20 @@ func isRetained(server string, o metav1.Object) bool {
 		return len(m) == 4 && m[1] == server
 	}
 	return false
+}
+
+// IsOrphan says whether an object that is neither keys nor a shard has lost its owner: it
+// has our labels, as a child of this component, and, where it is of a kind that is applied,
+// the annotation that says so. Its name is the caller's to check.
+func IsOrphan(server *v1alpha1.MCPServer, o metav1.Object, c Component, applied bool) bool {
+	on := o.GetLabels()
+	//rule:orphan-by-labels
+	if metav1.GetControllerOfNoCopy(o) != nil || on[labelComponent] != string(c) || on[labelInstance] != server.Name ||
+		on[labelName] != application || on[labelManagedBy] != manager {
+		return false
+	}
+	//rule:orphan-not-applied
+	return !applied || o.GetAnnotations()[AnnotationApplied] != ""
 }
 
 // OwnerOf is the name of the MCPServer in its namespace that an object is of, or empty.

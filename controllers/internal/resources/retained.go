@@ -43,6 +43,12 @@ func SealedTo(server *v1alpha1.MCPServer, keys metav1.Object) string {
 	return string(server.UID)
 }
 
+// ShardLabels are the labels that a shard has to have besides those of its making. What
+// its records are sealed to says whose it is, should it lose its owner.
+func ShardLabels(sealedTo string) map[string]string {
+	return map[string]string{labelSealedTo: sealedTo}
+}
+
 // FitsPublicURL says whether retained keys are those of a server with this publicURL.
 func FitsPublicURL(server *v1alpha1.MCPServer, keys metav1.Object) bool {
 	//rule:retained-of-another-url
