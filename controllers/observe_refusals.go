@@ -58,6 +58,7 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
+	s.placed = rival == ""
 	if rival != "" {
 		refuse(v1alpha1.ReasonPublicURLTaken, "%s", rival)
 	}

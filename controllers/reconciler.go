@@ -242,6 +242,8 @@ type scope struct {
 	// left are the shards that are there though the spec has no store of that type, by
 	// their kinds.
 	left map[string][]client.Object
+	// placed says that no other MCPServer has a place that the spec asks for.
+	placed bool
 	// retains says that the deletionPolicy of the spec is in effect.
 	retains bool
 	// How many shards there have to be.

@@ -3,6 +3,7 @@
 package controllers
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,13 +35,13 @@ func TestCollisions(t *testing.T) {
 		toA, toB   string // what the younger is told
 		noObstacle bool
 	}{
-		{at("1", "https://h/a", "/mcp"), at("2", "https://h/a", "/sse"), "publicURL: host and path are those of the older MCPServer s2 in namespace n2: create", "of the older MCPServer s1", false},
+		{at("1", "https://h/a", "/mcp"), at("2", "https://h/a", "/sse"), "publicURL: host and path are those of MCPServer s2 in namespace n2, which had it first: create", "of MCPServer s1", false},
 		{at("1", "http://localhost:1", "/mcp"), at("2", "https://localhost:1", "/mcp"), "publicURL: host and path", "publicURL: host and path", false},
-		{at("1", "https://h", "/weather"), at("2", "https://h/weather", "/mcp"), "routes[weather].path: it meets the path in publicURL of the older MCPServer s2 in namespace n2: choose", "publicURL: its path meets that of routes[weather] of the older MCPServer s1", false},
+		{at("1", "https://h", "/weather"), at("2", "https://h/weather", "/mcp"), "routes[weather].path: it meets the path in publicURL of MCPServer s2 in namespace n2, which had it first: choose", "publicURL: its path meets that of routes[weather] of MCPServer s1", false},
 		{at("1", "https://h", "/weather/v1"), at("2", "https://h/weather", "/mcp"), "routes[weather/v1].path", "publicURL: its path meets", false},
 		{at("1", "https://h", "/weather"), at("2", "https://h/weather/v1", "/mcp"), "routes[weather].path", "publicURL: its path meets", false},
 		{at("1", "https://h/t", "/weather"), at("2", "https://h/t/weather", "/mcp"), "routes[weather].path", "publicURL: its path meets", false},
-		{at("1", "https://h", "/mcp"), at("2", "https://h/token", "/mcp"), "publicURL: where the gateway would have", "publicURL: at its path, the gateway of", false},
+		{at("1", "https://h", "/mcp"), at("2", "https://h/token", "/mcp"), "publicURL: where the gateway would have", "publicURL: at its path there are endpoints of the gateway of", false},
 		{at("1", "https://h", "/mcp"), at("2", "https://h/callback/a", "/mcp"), "publicURL: where", "publicURL: at its path", false},
 		{at("1", "https://h/a", "/mcp"), at("2", "https://h/.well-known/oauth-authorization-server/a", "/mcp"), "publicURL: below /.well-known", "publicURL: below /.well-known", false},
 		{at("1", "https://h", "HTTP:/"), at("2", "https://h/weather", "/mcp"), "routes[HTTP:].path", "publicURL: its path meets", false},
@@ -80,38 +81,65 @@ func TestOneServerOfManyHasAPlace(t *testing.T) {
 		all = append(all, w)
 	}
 	for len(all) > 0 {
-		eldest := all[0]
-		for _, w := range all {
-			if older(w.get(), eldest.get()) {
-				eldest = w
+		var first *world
+		all[0].eventually("one of them is accepted, and the others are not", func() bool {
+			accepted, refused := 0, 0
+			for _, w := range all {
+				switch c := w.condition(v1alpha1.ConditionAccepted); {
+				case c.Status == isTrue:
+					first = w
+					accepted++
+				case c.Reason == v1alpha1.ReasonPublicURLTaken:
+					refused++
+				}
 			}
-		}
-		var left []*world
-		eldest.becomes(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
-		for _, w := range all {
-			if w != eldest {
-				w.becomes(v1alpha1.ConditionAccepted, isFalse, v1alpha1.ReasonPublicURLTaken)
-				left = append(left, w)
-			}
-		}
-		eldest.leave()
-		all = left
+			return accepted == 1 && refused == len(all)-1
+		})
+		first.leave()
+		all = slices.DeleteFunc(all, func(w *world) bool { return w == first })
 	}
 
 	outer := newWorld(t, ns, "outer")
 	outer.server(func(s *v1alpha1.MCPServer) { s.Spec.PublicURL = host })
-	made := outer.get().CreationTimestamp
-	outer.eventually("the next second", func() bool { return metav1.Now().Rfc3339Copy().After(made.Time) })
+	outer.becomes(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
 	inner := newWorld(t, ns, "inner")
 	inner.server(func(s *v1alpha1.MCPServer) { s.Spec.PublicURL = host + "/weather" })
 	inner.becomes(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
 	outer.change(func(s *v1alpha1.MCPServer) {
 		s.Spec.Routes = append(s.Spec.Routes, v1alpha1.Route{Name: "weather", Path: "/weather"})
 	})
-	if c := inner.becomes(v1alpha1.ConditionAccepted, isFalse, v1alpha1.ReasonPublicURLTaken); !strings.Contains(c.Message, "routes[weather] of the older MCPServer outer") {
+	// The older one has come later to that place, so it is the one that loses: its gateways,
+	// and those of the other, go on.
+	if c := outer.becomes(v1alpha1.ConditionAccepted, isFalse, v1alpha1.ReasonPublicURLTaken); !strings.Contains(c.Message, "routes[weather].path: it meets the path in publicURL of MCPServer inner") {
 		t.Errorf("it says %s", c.Message)
 	}
-	outer.becomes(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
-	outer.change(func(s *v1alpha1.MCPServer) { s.Spec.Routes = s.Spec.Routes[:1] })
+	inner.change(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.Replicas = 3 })
+	inner.eventually("what it asks for", func() bool { return *inner.deployment().Spec.Replicas == 3 })
 	inner.becomes(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
+	inner.leave()
+	outer.becomes(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
+}
+
+// After a restore, nobody has a claim, and the times of creation are those of the restore:
+// who has the keys of the place had it.
+func TestAPlaceIsRestored(t *testing.T) {
+	t.Parallel()
+	first, second := newWorld(t, namespace(t), "weather"), newWorld(t, namespace(t), "weather")
+	url := func(s *v1alpha1.MCPServer) { s.Spec.PublicURL = "https://" + first.namespace + ".example.com" }
+	r := reconciler(robot)
+	second.server(url)
+	second.pass(r)
+	second.wants(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
+	if claims := second.get().Status.Claims; len(claims) != 2 || claims[0].Path != "" || claims[1].Path != "/mcp" {
+		t.Errorf("the claims are %v", claims)
+	}
+	second.orphan()
+	first.server(url)
+	second.server(url)
+	for range 2 {
+		first.pass(r)
+		first.wants(v1alpha1.ConditionAccepted, isFalse, v1alpha1.ReasonPublicURLTaken)
+		second.pass(r)
+		second.wants(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
+	}
 }

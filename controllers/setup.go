@@ -111,7 +111,7 @@ func watch(ctx context.Context, mgr ctrl.Manager, contents cache.Cache, r reconc
 		Named("mcpserver").
 		WithOptions(o).
 		For(&v1alpha1.MCPServer{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, commanded))).
-		Watches(&v1alpha1.MCPServer{}, handler.EnqueueRequestsFromMapFunc(w.rivals), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.MCPServer{}, handler.EnqueueRequestsFromMapFunc(w.rivals), builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, claiming))).
 		Owns(&appsv1.Deployment{}).
 		Owns(&rbacv1.Role{}).
 		Owns(&rbacv1.RoleBinding{}).

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -22,6 +23,10 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	status.ObservedGeneration = s.server.Generation
 	status.LastHandledReconcileAt = s.server.Annotations[v1alpha1.AnnotationReconcile]
 	status.URL = config.RouteURL(s.server.Spec.PublicURL, s.server.Spec.Routes[0].Path)
+	if d := s.seen.Gateway; d != nil && d.Deployment != nil && conditions.RolledOut(d.Deployment) {
+		status.GatewayVersion = imageVersion(imageOf(d.Deployment))
+	}
+	status.Claims = claims(s, r.Now())
 	all := conditions.All(&s.seen)
 	if s.seen.Applied && meta.IsStatusConditionTrue(all, v1alpha1.ConditionOAuthKVBound) {
 		status.Store = s.server.Spec.Bindings.OAuthKV.Type
@@ -50,6 +55,19 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	s.wrote(child{kindMCPServer, s.server.Name}, s.server, next)
 	r.warn(s, next)
 	return nil
+}
+
+// imageVersion is what an image reference says of the version: its tag, else the
+// beginning of its digest.
+func imageVersion(image string) string {
+	name, digest, pinned := strings.Cut(image, "@sha256:")
+	if _, tag, ok := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ":"); ok {
+		return tag
+	}
+	if pinned {
+		return "sha256:" + digest[:min(12, len(digest))]
+	}
+	return ""
 }
 
 // warn makes an event of a loss, once.

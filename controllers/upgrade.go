@@ -10,6 +10,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -130,7 +131,13 @@ func (r *Reconciler) takePlace(ctx context.Context, server types.NamespacedName,
 	if err := r.Client.List(ctx, &all, client.MatchingLabels(resources.ManagedLabels()), client.UnsafeDisableDeepCopy); err != nil {
 		return false, fmt.Errorf("listing the gateways that are being replaced: %w", err)
 	}
-	others := map[types.NamespacedName]bool{}
+	proven := map[string]bool{} // images that some gateway runs
+	for i := range all.Items {
+		if d := &all.Items[i]; conditions.RolledOut(d) && d.Status.AvailableReplicas > 0 {
+			proven[imageOf(d)] = true
+		}
+	}
+	others, failing := map[types.NamespacedName]bool{}, 0
 	for i := range all.Items {
 		d := &all.Items[i]
 		key, template := types.NamespacedName{Namespace: d.Namespace, Name: resources.OwnerOf(d)}, d.Spec.Template.Labels[resources.LabelTemplate]
@@ -140,14 +147,27 @@ func (r *Reconciler) takePlace(ctx context.Context, server types.NamespacedName,
 		if r.places.taken[key] == template {
 			delete(r.places.taken, key)
 		}
-		if !conditions.RolledOut(d) {
-			others[key] = true
+		if conditions.RolledOut(d) {
+			continue
 		}
+		lost, err := r.losesPlace(ctx, d, proven)
+		if err != nil {
+			return false, err
+		}
+		if lost {
+			failing++
+			continue
+		}
+		others[key] = true
 	}
 	for key := range r.places.taken {
 		others[key] = true
 	}
 	delete(others, server)
+	//rule:everybody-fails
+	if failing >= max(leastFailing, len(all.Items)/10) {
+		return false, nil
+	}
 	//rule:everybody-upgraded
 	if most := cmp.Or(r.Upgrades, DefaultUpgrades); len(others) >= most {
 		return false, nil
@@ -157,6 +177,47 @@ func (r *Reconciler) takePlace(ctx context.Context, server types.NamespacedName,
 	}
 	r.places.taken[server] = to
 	return true, nil
+}
+
+// leastFailing is how many gateways that have lost their places may be failing at once,
+// or a tenth of all, if that is more.
+const leastFailing = 5
+
+// losesPlace says whether a Deployment that is not rolled out keeps no other waiting. One
+// whose pods do not even start for a reason of its namespace, such as a quota, never does:
+// a tenant could hold up the upgrade of all others. One whose pods fail does, until its
+// time is over and another gateway runs the same image: if the first ones all fail, that
+// is the release.
+func (r *Reconciler) losesPlace(ctx context.Context, d *appsv1.Deployment, proven map[string]bool) (bool, error) {
+	//rule:namespace-holds-up-all
+	if conditions.PodsRefused(d) {
+		return true, nil
+	}
+	//rule:failure-holds-up-all
+	if conditions.TimeIsOver(d) && proven[imageOf(d)] {
+		return true, nil
+	}
+	var pods corev1.PodList
+	template := client.MatchingLabels{resources.LabelTemplate: d.Spec.Template.Labels[resources.LabelTemplate]}
+	if err := r.Client.List(ctx, &pods, client.InNamespace(d.Namespace), template, client.UnsafeDisableDeepCopy); err != nil {
+		return false, fmt.Errorf("listing the pods of a gateway that is being replaced: %w", err)
+	}
+	for i := range pods.Items {
+		if conditions.Unschedulable(&pods.Items[i]) != nil {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// imageOf is that of a Deployment's gateways.
+func imageOf(d *appsv1.Deployment) string {
+	for i := range d.Spec.Template.Spec.Containers {
+		if c := &d.Spec.Template.Spec.Containers[i]; c.Name == resources.ContainerName {
+			return c.Image
+		}
+	}
+	return ""
 }
 
 // leave is for a server that is gone, or whose Deployment was changed for another reason.

@@ -100,8 +100,11 @@ func TestAnUpgradeIsStaged(t *testing.T) { // alone: places are those of the who
 	is(r, 0, 1)
 	is(release("v2", 2), 0, 1) // Another that begins anew finds the places taken.
 	w := f[2]
-	w.wants(v1alpha1.ConditionGatewayAvailable, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+	w.wants(v1alpha1.ConditionGatewayAvailable, metav1.ConditionTrue, v1alpha1.ReasonWaitingForUpgrade)
 	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	if v := w.get().Status.GatewayVersion; v != "v1" {
+		t.Errorf("one that waits is said to run %q", v)
+	}
 	if m := w.condition(v1alpha1.ConditionGatewayAvailable).Message; !strings.Contains(m, "when it is their turn") {
 		t.Errorf("one that waits says: %s", m)
 	}
@@ -129,18 +132,19 @@ func TestAnUpgradeIsStaged(t *testing.T) { // alone: places are those of the who
 	is(r, 0, 1, 2, 4, 5, 6)
 	is(release("v2", 2), 0, 1, 2, 4, 5, 6)
 
-	// 0 and 2 are stuck, and keep their places, whatever their users try, until there is a release that does start.
+	// 0 keeps its place, whatever its user tries. 2 has had its time, and 1 runs the same.
 	f[0].change(func(s *v1alpha1.MCPServer) { s.Spec.OAuth.AccessTokenTTLSeconds = 600 })
 	f[2].deploymentSays(progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded", "stuck"))
 	f[2].available(1)
 	for _, i := range []int{4, 5, 6} {
 		f[i].finish()
 	}
-	is(r, 0, 1, 2, 4, 5, 6)
+	is(r, 0, 1, 2, 3, 4, 5, 6)
+	f[3].finish()
 	fixed := release("v3", 2)
-	is(fixed, 0, 2)
+	is(fixed, 0, 1)
 	f[0].finish()
-	f[2].finish()
+	f[1].finish()
 	is(fixed, 0, 1, 2, 3)
 	for range 3 {
 		for _, w := range f {
@@ -152,6 +156,46 @@ func TestAnUpgradeIsStaged(t *testing.T) { // alone: places are those of the who
 	// Whoever was replaced and has lost its pods later has no place any more.
 	f[0].available(0)
 	is(release("v4", 2), 0, 1, 2)
+}
+
+// One namespace holds up nobody: what it refuses, nobody waits for. But a release that
+// fails wherever it comes first stops there.
+func TestOneNamespaceHoldsUpNobody(t *testing.T) { // alone, too
+	f := newFleet(t, release("v1", 2), 9)
+	r := release("v2", 2)
+	runs := func(want ...int) {
+		t.Helper()
+		if got := f.of(r, r.Image); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%v are replaced, want %v", got, want)
+		}
+	}
+	stuck := func(i int, c appsv1.DeploymentCondition) {
+		t.Helper()
+		f[i].deploymentSays(c)
+		f[i].available(1)
+	}
+	late := progressing(corev1.ConditionFalse, "ProgressDeadlineExceeded", "stuck")
+	runs(0, 1)
+	stuck(0, late)
+	stuck(1, late)
+	runs(0, 1) // Nobody has run it yet: it may be the release.
+	stuck(0, appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota"})
+	runs(0, 1, 2)
+	f[2].pods(func(p *corev1.Pod) {
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable}}
+	})
+	f[2].available(1)
+	runs(0, 1, 2, 3)
+	f[3].finish()
+	runs(0, 1, 2, 3, 4, 5) // 1 has had its time, and 3 runs the same.
+	if v := f[3].get().Status.GatewayVersion; v != "v2" {
+		t.Errorf("one that was replaced is said to run %q", v)
+	}
+	stuck(4, late)
+	stuck(5, late)
+	runs(0, 1, 2, 3, 4, 5) // Five fail, which is enough.
+	f[0].finish()
+	runs(0, 1, 2, 3, 4, 5, 6, 7)
 }
 
 // Who could not go on as it is, does not wait.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -37,6 +38,15 @@ var commanded = predicate.Funcs{
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		before, now := e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations()
 		return slices.ContainsFunc(commands, func(name string) bool { return before[name] != now[name] })
+	},
+}
+
+// claiming lets changes of claims through.
+var claiming = predicate.Funcs{
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*v1alpha1.MCPServer)
+		now, is := e.ObjectNew.(*v1alpha1.MCPServer)
+		return ok && is && !equality.Semantic.DeepEqual(before.Status.Claims, now.Status.Claims)
 	},
 }
 

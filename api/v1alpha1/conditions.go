@@ -55,7 +55,7 @@ const (
 	// ReasonPredecessorRemains: objects of a deleted MCPServer of this name are still
 	// being collected.
 	ReasonPredecessorRemains = "PredecessorRemains"
-	// ReasonPublicURLTaken: an older MCPServer has the same host and path.
+	// ReasonPublicURLTaken: another MCPServer had the same place first.
 	ReasonPublicURLTaken = "PublicURLTaken"
 	// ReasonAccessRuleInvalid: an expression in access.rules does not compile.
 	ReasonAccessRuleInvalid = "AccessRuleInvalid"
@@ -165,6 +165,9 @@ const (
 const (
 	// ReasonAvailable: gateways with the current configuration are available.
 	ReasonAvailable = "Available"
+	// ReasonWaitingForUpgrade: gateways of an earlier release are available, and are
+	// replaced when it is their turn.
+	ReasonWaitingForUpgrade = "WaitingForUpgrade"
 	// ReasonRollingOut: pods are on their way, and nothing holds them up that is known.
 	ReasonRollingOut = "RollingOut"
 	// ReasonNotDeployed: there is no Deployment yet, because of another condition.

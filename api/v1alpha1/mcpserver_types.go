@@ -14,6 +14,7 @@ import (
 // +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.url`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.gatewayVersion`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,message="metadata.name must be at most 40 lower case letters, digits and hyphens, begin with a letter and not end in a hyphen: the gateway's Service and other objects are named after it."
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name != 'any'`,message="metadata.name must not be any, which stands for every MCPServer in the label mcp.vestibule.dev/allowed-for of a Secret."
@@ -143,6 +144,26 @@ type MCPServerSpec struct {
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 }
 
+// Claim is a place on the web.
+type Claim struct {
+	// host is that of publicURL, with its port if it names one.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=256
+	Host string `json:"host"`
+
+	// path is that of publicURL, or of a route below it; empty for the whole host.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Path string `json:"path,omitempty"`
+
+	// since is when nobody else had it.
+	//
+	// +required
+	Since metav1.MicroTime `json:"since"`
+}
+
 // MCPServerStatus is what the controller observed.
 type MCPServerStatus struct {
 	// observedGeneration is the metadata.generation of the spec that the rest of
@@ -157,10 +178,25 @@ type MCPServerStatus struct {
 	// +optional
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
 
+	// gatewayVersion is the release of the gateways that run: the tag of their image, or
+	// its digest. While they are replaced, it is the one before.
+	//
+	// +optional
+	GatewayVersion string `json:"gatewayVersion,omitempty"`
+
 	// url is what to give to an MCP client: the URL of the first route.
 	//
 	// +optional
 	URL string `json:"url,omitempty"`
+
+	// claims are the places on the web that this MCPServer has: that of publicURL, and
+	// those of its routes. Of two that would have one place, the one that had it first
+	// goes on.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=17
+	Claims []Claim `json:"claims,omitempty"`
 
 	// store is the type of the store that holds every client and grant: the one of the
 	// spec, or the one before for as long as a migration is under way.

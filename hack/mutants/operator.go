@@ -42,7 +42,7 @@ var operatorMutants = []mutant{
 		name: "both-are-younger",
 		rule: "of two servers made in one second both agree who is the older",
 		edit: replace("<", "!="),
-		pkg:  "controllers", run: "TestOneServerOfManyHasAPlace",
+		pkg:  "controllers", run: "TestCollisions",
 	},
 	{
 		name: "everybody-upgraded",
@@ -143,5 +143,29 @@ var operatorMutants = []mutant{
 		rule: "an orphan is taken over whole: nothing of what somebody has put there stays",
 		edit: never,
 		pkg:  "controllers", run: "TestAttackPlantedOrphans",
+	},
+	{
+		name: "incumbent-yields",
+		rule: "of two that would have one place, the one that had it goes on",
+		edit: replace("theirs != nil", "older(other, server)"),
+		pkg:  "controllers", run: "TestOneServerOfManyHasAPlace",
+	},
+	{
+		name: "namespace-holds-up-all",
+		rule: "a namespace that refuses its gateway's pods holds up no other's upgrade",
+		edit: never,
+		pkg:  "controllers", run: "TestOneNamespaceHoldsUpNobody",
+	},
+	{
+		name: "failure-holds-up-all",
+		rule: "a gateway that fails holds up no other once another runs the same image",
+		edit: never,
+		pkg:  "controllers", run: "TestOneNamespaceHoldsUpNobody",
+	},
+	{
+		name: "everybody-fails",
+		rule: "no more gateways fail in an upgrade than a tenth, or five",
+		edit: never,
+		pkg:  "controllers", run: "TestOneNamespaceHoldsUpNobody",
 	},
 }

@@ -82,10 +82,10 @@ func kvFact(o *Observation) fact {
 		return notObserved()
 	case s.KeysLost:
 		return no(v1alpha1.ReasonKeysLost,
-			"The Secret with the gateway's keys is gone, without which no record can be read. Restore it with its labels and owner references from a backup; if there is none, see docs/stores.md for how clients register, and users log in, anew.")
+			"The Secret with the gateway's keys is gone, without which no record can be read. Restore it with its labels from a backup; if there is none, see docs/stores.md for how clients register, and users log in, anew.")
 	case len(s.Lost) > 0:
 		return no(v1alpha1.ReasonStoreObjectLost,
-			"Objects that hold records are gone: %s. Restore them with their labels and owner references from a backup; if there is none, see docs/stores.md for how clients register, and users log in, anew.", some(s.Lost))
+			"Objects that hold records are gone: %s. Restore them with their labels from a backup; if there is none, see docs/stores.md for how clients register, and users log in, anew.", some(s.Lost))
 	}
 	if d := o.Store.Dropping; d != nil {
 		return no(v1alpha1.ReasonKeyDropPending,

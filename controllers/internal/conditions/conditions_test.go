@@ -232,7 +232,7 @@ func TestConditions(t *testing.T) {
 		{"a change that could not be applied", func(o *conditions.Observation) { o.Failure = errors.New("denied") },
 			v1alpha1.ConditionGatewayAvailable, isUnknown, v1alpha1.ReasonRollingOut, "may not be the current one"},
 		{"a newer controller that is not there yet", func(o *conditions.Observation) { o.Waits = true },
-			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, "3 of 3 replicas are available as an earlier controller has set them up. They are replaced when it is their turn"},
+			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonWaitingForUpgrade, "3 of 3 replicas are available as an earlier controller has set them up. They are replaced when it is their turn"},
 		{"one that waits, and crashes", func(o *conditions.Observation) { o.Waits = true; crashed(o, 0); unready(o, 0) },
 			v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonCrashing, ""},
 		{"a failure after it was applied", func(o *conditions.Observation) { o.Failure, o.Applied = errors.New("denied"), true },

@@ -64,7 +64,7 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 	}
 	if ready > 0 && (ready >= replicas || RolledOut(g.Deployment)) {
 		if o.Waits {
-			return yes(v1alpha1.ReasonAvailable, "%d of %d replicas are available as an earlier controller has set them up. They are replaced when it is their turn: the controller replaces a few gateways at a time (-concurrent-upgrades), and waits for those that do not become available.", ready, replicas)
+			return yes(v1alpha1.ReasonWaitingForUpgrade, "%d of %d replicas are available as an earlier controller has set them up. They are replaced when it is their turn: the controller replaces a few gateways at a time (-concurrent-upgrades), and begins with others as these become available.", ready, replicas)
 		}
 		return yes(v1alpha1.ReasonAvailable, "%d of %d replicas are available with %s.", ready, replicas, configuration(o, before))
 	}
@@ -104,7 +104,7 @@ func notDeployed(before []metav1.Condition) fact {
 // trouble is what keeps pods from being ready, as far as the cluster says so.
 // field says how many pods there may be.
 func trouble(d *appsv1.Deployment, current []*corev1.Pod, field string) (fact, bool) {
-	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
+	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); PodsRefused(d) {
 		if strings.Contains(c.Message, "exceeded quota") {
 			return no(v1alpha1.ReasonQuotaExceeded, "a ResourceQuota of this namespace has no room for a pod: raise it, or lower %s. The API server says: %s", field, c.Message), true
 		}
@@ -118,7 +118,7 @@ func trouble(d *appsv1.Deployment, current []*corev1.Pod, field string) (fact, b
 			return f, true
 		}
 	}
-	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
+	if c := deploymentCondition(d, appsv1.DeploymentProgressing); TimeIsOver(d) {
 		return no(v1alpha1.ReasonProgressDeadlineExceeded, "pods are not ready in time: look at their events and logs. The Deployment says: %s", c.Message), true
 	}
 	return fact{}, false
@@ -131,10 +131,8 @@ var (
 )
 
 func podTrouble(p *corev1.Pod) (fact, bool) {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			return no(v1alpha1.ReasonUnschedulable, "no node takes pod %s: %s", p.Name, c.Message), true
-		}
+	if c := Unschedulable(p); c != nil {
+		return no(v1alpha1.ReasonUnschedulable, "no node takes pod %s: %s", p.Name, c.Message), true
 	}
 	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		if f, bad := containerTrouble(p, &c); bad {
@@ -169,6 +167,29 @@ func containerTrouble(p *corev1.Pod, c *corev1.ContainerStatus) (f fact, bad boo
 			ended, max(c.RestartCount, 1), end.ExitCode, end.Reason, strings.TrimSpace(end.Message)), true
 	}
 	return fact{}, false
+}
+
+// Unschedulable is what says that no node takes a pod, or nil.
+func Unschedulable(p *corev1.Pod) *corev1.PodCondition {
+	for i := range p.Status.Conditions {
+		c := &p.Status.Conditions[i]
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			return c
+		}
+	}
+	return nil
+}
+
+// PodsRefused says that the API server refuses a Deployment's pods, for a quota perhaps.
+func PodsRefused(d *appsv1.Deployment) bool {
+	c := deploymentCondition(d, appsv1.DeploymentReplicaFailure)
+	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+// TimeIsOver says that a Deployment's pods were not ready in time.
+func TimeIsOver(d *appsv1.Deployment) bool {
+	c := deploymentCondition(d, appsv1.DeploymentProgressing)
+	return c != nil && c.Status == corev1.ConditionFalse
 }
 
 // RolledOut says that all pods of the current template were ready at some time: one

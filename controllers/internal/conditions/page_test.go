@@ -112,7 +112,7 @@ var examples = []example{
 			Message: "Service weather-gateway is of an MCPServer of this name that was deleted: the cluster is about to collect it."}}
 	}},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonPublicURLTaken, refused(v1alpha1.ReasonPublicURLTaken,
-		"publicURL: host and path are those of the older MCPServer weather in namespace tools: create an MCPServer with another publicURL.")},
+		"publicURL: host and path are those of MCPServer weather in namespace tools, which had it first: create an MCPServer with another publicURL.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonAccessRuleInvalid, refused(v1alpha1.ReasonAccessRuleInvalid,
 		"access.rules: access rule staff: ERROR: <input>:1:1: undeclared reference to 'claim' (in container '')")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonMigrationUnfinished, refused(v1alpha1.ReasonMigrationUnfinished,
@@ -199,6 +199,7 @@ var examples = []example{
 		"https://idp.example.com refuses the gateway's client id or secret")},
 
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonAvailable, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonWaitingForUpgrade, func(o *conditions.Observation) { o.Waits = true }},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonRollingOut, func(o *conditions.Observation) { unready(o, 0); rolling(o) }},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonNotDeployed, func(o *conditions.Observation) {
 		shared(o).Exists = false
