@@ -37,7 +37,7 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 		Rotate: r.keyCommand(s, v1alpha1.AnnotationRotateKeys), Drop: r.keyCommand(s, v1alpha1.AnnotationDropKeys),
 	}
 	id := memoID(client.ObjectKeyFromObject(s.server), c)
-	if blank, ok := r.keys.at(id, version(meta)); ok {
+	if blank, ok := r.keys.at(id, stateOf(meta)); ok {
 		changes, err := resources.TurnKeys(blank.DeepCopy(), s.server, commands, now)
 		if err == nil && !changes.Changed && len(changes.Dropping) == 0 {
 			r.afterKeys(s, changes)
@@ -77,7 +77,7 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 	if err != nil {
 		return fmt.Errorf("reading the keys in Secret %s: %w", c.name, err)
 	}
-	r.keys.remember(id, version(secret), blank)
+	r.keys.remember(id, stateOf(secret), blank)
 	r.afterKeys(s, changes)
 	return nil
 }

@@ -36,7 +36,7 @@ func (r *Reconciler) ensureKeys(ctx context.Context, s *scope) error {
 		if err != nil {
 			return fmt.Errorf("reading the keys in Secret %s: %w", keys.Name, err)
 		}
-		r.keys.remember(memoID(client.ObjectKeyFromObject(s.server), child{kindSecret, keys.Name}), version(keys), blank)
+		r.keys.remember(memoID(client.ObjectKeyFromObject(s.server), child{kindSecret, keys.Name}), stateOf(keys), blank)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (r *Reconciler) untrack(ctx context.Context, s *scope, kind string, o clien
 	if err := r.Client.Patch(ctx, shard, patch, fieldOwner); err != nil {
 		return fmt.Errorf("emptying the managed fields of %s %s: %w", kind, o.GetName(), withoutContent(err))
 	}
-	s.written[child{kind, o.GetName()}] = version(o)
+	s.written[child{kind, o.GetName()}] = stateOf(o)
 	return nil
 }
 

@@ -134,7 +134,7 @@ func (r *Reconciler) isApplied(ctx context.Context, o client.Object, wanted stri
 			return false, nil
 		}
 		m := &corev1.ConfigMap{}
-		if err := r.Contents.Get(ctx, client.ObjectKeyFromObject(o), m); err != nil || version(m) != version(o) {
+		if err := r.Contents.Get(ctx, client.ObjectKeyFromObject(o), m); err != nil || stateOf(m) != stateOf(o) {
 			return false, client.IgnoreNotFound(err)
 		}
 		o = m
@@ -183,7 +183,7 @@ func holds(there, asked any) bool {
 // generation has a status too, whose changes do not count.
 func likenessOf(o client.Object) string {
 	if o.GetGeneration() == 0 {
-		return version(o)
+		return stateOf(o)
 	}
 	annotations := maps.Clone(o.GetAnnotations())
 	maps.DeleteFunc(annotations, func(k, _ string) bool { return strings.HasPrefix(k, "deployment.kubernetes.io/") })

@@ -3,24 +3,30 @@
 package controllers
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/version"
 )
 
 // policy is the one that the server's gateways follow.
@@ -392,4 +398,45 @@ func TestWhatIsRetainedIsNoPartOfAnApplication(t *testing.T) {
 	w.pass(reconciler(robot))
 	kept(true)
 	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+}
+
+// A spec with a field that the controller does not know changes nothing: the field may
+// restrict somebody.
+func TestAnOlderController(t *testing.T) {
+	t.Parallel()
+	w, _ := served(t)
+	before := w.policy()
+	field, reads := "deniedTools", 0
+	r := reconciler(robot)
+	r.schema = published{now: time.Now, read: func() (jsonSchema, error) { return newerSchema(t), nil }}
+	r.Live = interceptor.NewClient(robot, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			err := c.Get(ctx, key, o, opts...)
+			if raw, ok := o.(*unstructured.Unstructured); ok && err == nil && field != "" {
+				reads++
+				routes, _, _ := unstructured.NestedSlice(raw.Object, "spec", "routes")
+				routes[0].(map[string]any)[field] = []any{"delete_all"}
+				must(t, unstructured.SetNestedSlice(raw.Object, routes, "spec", "routes"))
+			}
+			return err
+		},
+	})
+	w.change(lockedOut)
+	for range 3 {
+		w.pass(r)
+	}
+	w.wants(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonFieldUnknown)
+	if m := w.condition(v1alpha1.ConditionAccepted).Message; !strings.Contains(m, "routes[mcp].deniedTools: this controller ("+version.Version+")") {
+		t.Errorf("it says: %s", m)
+	}
+	if diff := cmp.Diff(before, w.policy()); diff != "" || reads != 1 {
+		t.Errorf("after %d reads the policy has changed: %s", reads, diff)
+	}
+	field = ""
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.Replicas = 3 })
+	w.pass(r)
+	w.wants(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	if v := w.get().Status.ControllerVersion; v != version.Version || len(w.policy().AccessRules) != 1 {
+		t.Errorf("a controller of version %q leaves the access rules %v", v, w.policy().AccessRules)
+	}
 }

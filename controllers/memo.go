@@ -50,5 +50,5 @@ func memoID(server client.ObjectKey, c child) string {
 	return server.String() + "/" + c.kind + "/" + c.name
 }
 
-// version names one state of one object.
-func version(o metav1.Object) string { return string(o.GetUID()) + "/" + o.GetResourceVersion() }
+// stateOf names one state of one object.
+func stateOf(o metav1.Object) string { return string(o.GetUID()) + "/" + o.GetResourceVersion() }

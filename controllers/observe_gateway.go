@@ -59,7 +59,7 @@ func (r *Reconciler) reports(ctx context.Context, s *scope) (map[types.UID]*conf
 	key, id := client.ObjectKey{Namespace: s.server.Namespace, Name: c.name}, memoID(client.ObjectKeyFromObject(s.server), c)
 	m, from := &corev1.ConfigMap{}, r.Contents
 	if meta := s.own(c); meta != nil && !resources.IsReport(meta) { // Somebody has removed its labels, by which it is watched.
-		if reports, ok := r.reported.at(id, version(meta)); ok {
+		if reports, ok := r.reported.at(id, stateOf(meta)); ok {
 			return reports, nil
 		}
 		from = r.Live
@@ -71,7 +71,7 @@ func (r *Reconciler) reports(ctx context.Context, s *scope) (map[types.UID]*conf
 	if err != nil || !resources.IsOf(s.server, m) {
 		return nil, nil
 	}
-	if reports, ok := r.reported.at(id, version(m)); ok {
+	if reports, ok := r.reported.at(id, stateOf(m)); ok {
 		return reports, nil
 	}
 	reports := map[types.UID]*config.Report{}
@@ -82,6 +82,6 @@ func (r *Reconciler) reports(ctx context.Context, s *scope) (map[types.UID]*conf
 		}
 		reports[types.UID(uid)] = report
 	}
-	r.reported.remember(id, version(m), reports)
+	r.reported.remember(id, stateOf(m), reports)
 	return reports, nil
 }

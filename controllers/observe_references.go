@@ -58,7 +58,7 @@ func (r *Reconciler) lookAt(ctx context.Context, s *scope, c child) (referred, e
 	if c.kind == kindSecret && !s.server.MayUse(meta) {
 		return referred{exists: true, notAllowed: true}, nil
 	}
-	if known, ok := r.contents.at(id, version(meta)); ok {
+	if known, ok := r.contents.at(id, stateOf(meta)); ok {
 		return known, nil
 	}
 	o := newObject(c.kind)
@@ -70,7 +70,7 @@ func (r *Reconciler) lookAt(ctx context.Context, s *scope, c child) (referred, e
 		return referred{}, nil
 	}
 	read := read(o)
-	r.contents.remember(id, version(o), read)
+	r.contents.remember(id, stateOf(o), read)
 	return read, nil
 }
 

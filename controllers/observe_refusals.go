@@ -29,6 +29,13 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 	refuse := func(reason, format string, args ...any) {
 		refusals = append(refusals, conditions.Refusal{Reason: reason, Message: fmt.Sprintf(format, args...)})
 	}
+	unknown, err := r.unknownFields(ctx, s)
+	if err != nil {
+		return err
+	}
+	if len(unknown) > 0 {
+		refuse(v1alpha1.ReasonFieldUnknown, "%s", fieldsUnknown(unknown))
+	}
 	for _, object := range resources.Objects(s.server) {
 		if object.Type == v1alpha1.MCPObjectURL {
 			refuse(v1alpha1.ReasonURLInCluster,

@@ -83,6 +83,9 @@ type Reconciler struct {
 	places  places
 	// keys are the Secrets with the keys, without these.
 	keys memo[*corev1.Secret]
+	// schema is the cluster's of MCPServers, and unknown what of a spec it has beyond ours.
+	schema  published
+	unknown memo[[]string]
 	// apis are those that the cluster may not have.
 	apis apis
 	// said are the events that are made once.
@@ -224,6 +227,7 @@ func (r *Reconciler) forget(server types.NamespacedName) {
 	r.configs.forget(prefix)
 	r.applied.forget(prefix)
 	r.keys.forget(prefix)
+	r.unknown.forget(prefix)
 	r.said.forget(prefix)
 	r.places.leave(server)
 }

@@ -21,9 +21,9 @@ const (
 func (s *scope) wrote(c child, before, after client.Object) {
 	was := ""
 	if before != nil {
-		was = version(before)
+		was = stateOf(before)
 	}
-	if _, noted := s.written[c]; !noted && was != version(after) {
+	if _, noted := s.written[c]; !noted && was != stateOf(after) {
 		s.written[c] = was
 	}
 }
@@ -43,7 +43,7 @@ func (r *Reconciler) settle(ctx context.Context, s *scope) {
 		}
 		for {
 			err := r.Cached.Get(ctx, key, o)
-			if client.IgnoreNotFound(err) != nil || err == nil && version(o) != before {
+			if client.IgnoreNotFound(err) != nil || err == nil && stateOf(o) != before {
 				break
 			}
 			select {

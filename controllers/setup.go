@@ -92,6 +92,7 @@ func New(mgr ctrl.Manager, contents client.Reader, image string) (*Reconciler, e
 		Events:   mgr.GetEventRecorder("vestibule-controller"),
 		Image:    image,
 		Now:      time.Now,
+		schema:   published{read: specSchema(asks.OpenAPIV3()), now: time.Now},
 		apis:     apis{has: discover(asks), every: retryAPI, now: time.Now},
 	}, nil
 }

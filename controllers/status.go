@@ -14,6 +14,7 @@ import (
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/conditions"
 	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/version"
 )
 
 // writeStatus says what was seen, if that is news.
@@ -21,6 +22,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	next := s.server.DeepCopy()
 	status := &next.Status
 	status.ObservedGeneration = s.server.Generation
+	status.ControllerVersion = version.Version
 	status.LastHandledReconcileAt = s.server.Annotations[v1alpha1.AnnotationReconcile]
 	status.URL = config.RouteURL(s.server.Spec.PublicURL, s.server.Spec.Routes[0].Path)
 	if d := s.seen.Gateway; d != nil && d.Deployment != nil && conditions.RolledOut(d.Deployment) {

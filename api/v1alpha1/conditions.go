@@ -49,6 +49,9 @@ const ReasonCheckFailed = "CheckFailed"
 const (
 	// ReasonAccepted: the gateway is run as the spec says.
 	ReasonAccepted = "Accepted"
+	// ReasonFieldUnknown: the spec has a field that the controller, which is older than the
+	// CRD, does not know.
+	ReasonFieldUnknown = "FieldUnknown"
 	// ReasonNameConflict: an object that is not this MCPServer's has the name of
 	// one that it would need.
 	ReasonNameConflict = "NameConflict"

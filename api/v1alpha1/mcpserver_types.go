@@ -172,6 +172,11 @@ type MCPServerStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
+	// controllerVersion is the release of the controller that wrote this status.
+	//
+	// +optional
+	ControllerVersion string `json:"controllerVersion,omitempty"`
+
 	// lastHandledReconcileAt is the value of the annotation
 	// mcp.vestibule.dev/reconcile-at that was last acted on.
 	//

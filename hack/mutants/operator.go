@@ -168,4 +168,10 @@ var operatorMutants = []mutant{
 		edit: never,
 		pkg:  "controllers", run: "TestOneNamespaceHoldsUpNobody",
 	},
+	{
+		name: "unknown-default-refused",
+		rule: "a newer field with the value of its default is nobody's wish",
+		edit: always,
+		pkg:  "controllers", run: "TestUnknownFields",
+	},
 }

@@ -67,7 +67,7 @@ type Refusal struct {
 
 // OfRules says whether it is about rules that gateways could not decide by.
 func (r Refusal) OfRules() bool {
-	return r.Reason == v1alpha1.ReasonAccessRuleInvalid || r.Reason == v1alpha1.ReasonScopeRuleInvalid
+	return r.Reason == v1alpha1.ReasonAccessRuleInvalid || r.Reason == v1alpha1.ReasonScopeRuleInvalid || r.Reason == v1alpha1.ReasonFieldUnknown
 }
 
 // Backend is what the cluster says of a Service and of what is behind it.

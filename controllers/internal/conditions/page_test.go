@@ -105,6 +105,8 @@ func nobodyReports(o *conditions.Observation) { o.Gateway.Reports = nil }
 
 var examples = []example{
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonFieldUnknown, refused(v1alpha1.ReasonFieldUnknown,
+		"routes[mcp].deniedTools: this controller (v1.2.0) does not know this, and changes nothing of this MCPServer: the CRD is newer. Update the controller.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonNameConflict, refused(v1alpha1.ReasonNameConflict,
 		"metadata.name: Service weather-gateway exists and is not this MCPServer's: remove it, or create an MCPServer of another name.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonPredecessorRemains, func(o *conditions.Observation) {
