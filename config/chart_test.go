@@ -288,10 +288,7 @@ func TestAReleaseOfOneNamespace(t *testing.T) {
 			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "dora"}},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "admin"},
 		},
-		&rbacv1.Role{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "admin"},
-			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}},
-		})
+		administrator(t, namespace))
 	dora, err := env.User("dora")
 	if err != nil {
 		t.Fatal(err)

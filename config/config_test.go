@@ -214,6 +214,26 @@ func TestTheControllerOfTheCluster(t *testing.T) {
 	grants(t, controller, "a-developers")
 }
 
+// administrator may do in a namespace what the built-in ClusterRole admin lets people do,
+// with the roles that are added to it, as a controller does where there is one.
+func administrator(t *testing.T, namespace string) *rbacv1.Role {
+	t.Helper()
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "admin"}}
+	var all rbacv1.ClusterRoleList
+	if err := admin.List(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	for i := range all.Items {
+		for _, to := range []string{"admin", "edit", "view"} {
+			if all.Items[i].Labels["rbac.authorization.k8s.io/aggregate-to-"+to] == "true" {
+				role.Rules = append(role.Rules, all.Items[i].Rules...)
+				break
+			}
+		}
+	}
+	return role
+}
+
 // The administrator of one namespace installs Vestibule there.
 func TestTheControllerOfOneNamespace(t *testing.T) {
 	const namespace = "team-a"
@@ -221,10 +241,7 @@ func TestTheControllerOfOneNamespace(t *testing.T) {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"},
 		}},
-		&rbacv1.Role{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "admin"},
-			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}},
-		},
+		administrator(t, namespace),
 		&rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "admin"},
 			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "amy"}},

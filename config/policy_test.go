@@ -174,16 +174,16 @@ func TestAGatewayWritesData(t *testing.T) {
 // What a pod says of itself no other can say: that keys are dropped there, for instance.
 func TestAPodReportsForItselfAlone(t *testing.T) {
 	g := newGateway(t, "policy-report")
-	own := fmt.Sprintf(`"%s":"{}"`, ownPod)
+	own := `"` + ownPod + `":"{}"`
 	for name, attempt := range map[string]struct {
 		pod  client.Client
 		data string
 	}{
-		"another's report":                {g.pod(t, ownPod), fmt.Sprintf(`{%s,"%s":"lies"}`, own, otherPod)},
-		"one of a pod that has none yet":  {g.pod(t, ownPod), fmt.Sprintf(`{%s,"%s":"{}","third":"lies"}`, own, otherPod)},
+		"another's report":                {g.pod(t, ownPod), "{" + own + `,"` + otherPod + `":"lies"}`},
+		"one of a pod that has none yet":  {g.pod(t, ownPod), "{" + own + `,"` + otherPod + `":"{}","third":"lies"}`},
 		"another's taken away":            {g.pod(t, ownPod), "{" + own + "}"},
 		"all taken away":                  {g.pod(t, ownPod), "{}"},
-		"one by a token that is no pod's": {g.itself, fmt.Sprintf(`{"%s":"lies"}`, otherPod)},
+		"one by a token that is no pod's": {g.itself, `{"` + otherPod + `":"lies"}`},
 	} {
 		err := patch(t.Context(), attempt.pod, g.report(), `[{"op":"add","path":"/data","value":`+attempt.data+`}]`)
 		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "A gateway writes its own report") {

@@ -82,7 +82,7 @@ func TestARouteWithABackendOfItsOwn(t *testing.T) {
 	})
 	w.reports(w.rollOut(), func(_ int, r *config.Report) { r.Routes["admin"] = config.Check{Status: "True"} })
 	c = w.becomes(v1alpha1.ConditionMCPObjectBound, isTrue, v1alpha1.ReasonBound)
-	if want := "1 endpoints of Service weather-backend, 1 endpoints of Service admin are ready"; !strings.Contains(c.Message, want) {
+	if want := "ready behind Service weather-backend, Service admin"; !strings.Contains(c.Message, want) {
 		t.Errorf("it says %s", c.Message)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,7 @@ func (r *Reconciler) observeGateway(ctx context.Context, s *scope) error {
 		g.Deployment = d
 	}
 	s.seen.Gateway = g
+	s.seen.Autoscaler, _ = s.own(child{kindAutoscaler, resources.Name(s.server)}).(*autoscalingv2.HorizontalPodAutoscaler)
 	return nil
 }
 

@@ -3,8 +3,12 @@ package controllers
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,11 +31,32 @@ func (r *Reconciler) observeReferences(ctx context.Context, s *scope) error {
 		}
 		if ref.Followed {
 			reference.Unusable = seen.noCertificate
+			r.judge(s, &reference, seen.leaf)
 		}
 		references = append(references, reference)
 	}
 	s.seen.References = references
 	return nil
+}
+
+// judge says what is wrong with the certificate of gateway.tls, if there is one.
+func (r *Reconciler) judge(s *scope, reference *conditions.Reference, leaf *x509.Certificate) {
+	if leaf == nil {
+		return
+	}
+	if r.Now().After(leaf.NotAfter) {
+		reference.Expired = leaf.NotAfter
+	} else {
+		s.lookAgain(leaf.NotAfter.Add(time.Second))
+	}
+	service := resources.Name(s.server)
+	place, _ := publicPlace(s.server)
+	host, _, err := net.SplitHostPort(place)
+	if err != nil {
+		host = strings.Trim(place, "[]")
+	}
+	names := []string{host, service, service + "." + s.server.Namespace, service + "." + s.server.Namespace + ".svc", service + "." + s.server.Namespace + ".svc.cluster.local"}
+	reference.Misnamed = !slices.ContainsFunc(names, func(name string) bool { return leaf.VerifyHostname(name) == nil })
 }
 
 // referred is what is known of an object that the spec refers to.
@@ -41,6 +66,8 @@ type referred struct {
 	digests map[string]string
 	// noCertificate is why a Secret has no certificate with its key; empty if it has.
 	noCertificate string
+	// leaf is the certificate, if there is one.
+	leaf *x509.Certificate
 }
 
 // lookAt has the metadata from the cache, which says when to read the content again.
@@ -82,9 +109,11 @@ func read(o client.Object) referred {
 			r.digests[k] = resources.Digest(v)
 		}
 		// Its errors quote nothing.
-		if _, err := tls.X509KeyPair(o.Data[corev1.TLSCertKey], o.Data[corev1.TLSPrivateKeyKey]); err != nil {
+		pair, err := tls.X509KeyPair(o.Data[corev1.TLSCertKey], o.Data[corev1.TLSPrivateKeyKey])
+		if err != nil {
 			r.noCertificate = strings.TrimPrefix(err.Error(), "tls: ")
 		}
+		r.leaf = pair.Leaf
 	case *corev1.ConfigMap:
 		for k, v := range o.Data {
 			r.digests[k] = resources.Digest([]byte(v))

@@ -120,7 +120,7 @@ func TestWhatIsUnsetWhileNobodyCanSay(t *testing.T) {
 			t.Errorf("the pass says %v, and the next is at %v", err, s.again)
 		}
 		trouble = nil
-		time.Sleep(s.again.Sub(time.Now()))
+		time.Sleep(time.Until(s.again))
 		if reader, err := a.reader(kindIngress, false); reader == nil || err != nil {
 			t.Errorf("the next pass finds %v, %v", reader, err)
 		}

@@ -44,7 +44,7 @@ func TestWhatHasLostItsOwnerIsAdopted(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
 			kept := func(s *v1alpha1.MCPServer) { s.Spec.DeletionPolicy = policy }
-			w, r := served(t, kept, func(s *v1alpha1.MCPServer) { s.Spec.Bindings.OAuthKV.Kubernetes.MinShards = 2 })
+			w, _ := served(t, kept, func(s *v1alpha1.MCPServer) { s.Spec.Bindings.OAuthKV.Kubernetes.MinShards = 2 })
 			record := client.RawPatch(types.MergePatchType, []byte(`{"data":{"record":"c2VhbGVk"}}`))
 			must(t, admin.Patch(t.Context(), &corev1.Secret{ObjectMeta: w.meta(w.gateway() + "-grants-1")}, record))
 			keys := &corev1.Secret{}
@@ -53,7 +53,7 @@ func TestWhatHasLostItsOwnerIsAdopted(t *testing.T) {
 			w.orphan()
 
 			w.server(kept, func(s *v1alpha1.MCPServer) { s.Spec.Bindings.OAuthKV.Kubernetes.MinShards = 2 })
-			r = reconciler(robot)
+			r := reconciler(robot)
 			w.pass(r)
 			w.wants(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 			w.finish()

@@ -333,7 +333,8 @@ var elsewhere = []string{
 	v1alpha1.ReasonRouteRejected, v1alpha1.ReasonRoutePending,
 	v1alpha1.ReasonNotObserved, v1alpha1.ReasonRetrying, v1alpha1.ReasonMigrated, v1alpha1.ReasonMigrationUnfinished,
 	v1alpha1.ReasonStoreNotGrown, v1alpha1.ReasonKeyDropPending, v1alpha1.ReasonPredecessorRemains,
-	v1alpha1.ReasonWaitingForUpgrade, v1alpha1.ReasonFieldUnknown,
+	v1alpha1.ReasonWaitingForUpgrade, v1alpha1.ReasonFieldUnknown, v1alpha1.ReasonCertificateExpired, v1alpha1.ReasonCertificateNameDiffers,
+	v1alpha1.ReasonNotScaling,
 }
 
 func TestEveryReason(t *testing.T) {

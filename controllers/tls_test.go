@@ -17,12 +17,17 @@ import (
 	"vestibule.dev/vestibule/api/v1alpha1"
 )
 
-// newPair makes a certificate and its key.
+// newPair makes a certificate and its key, for the gateway of weather's Service.
 func newPair(t *testing.T) (cert, key string) {
+	t.Helper()
+	return pairFor(t, "weather-gateway", time.Now().Add(time.Hour))
+}
+
+func pairFor(t *testing.T, name string, notAfter time.Time) (cert, key string) {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"gateway.test"}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: notAfter}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
 	must(t, err)
 	secret, err := x509.MarshalPKCS8PrivateKey(private)
@@ -91,5 +96,41 @@ func TestACertificateIsRenewedWithoutARollout(t *testing.T) {
 	w.pass(r)
 	if port := w.deployment().Spec.Template.Spec.Containers[0].Ports[0].Name; port != "http" || w.servicePort() != "http" {
 		t.Errorf("without TLS again, the pods have the port %s and the Service %s", port, w.servicePort())
+	}
+}
+
+// Nobody takes a certificate that has expired, or is for another name: that is said, and
+// the gateways go on with it, since they have no other.
+func TestACertificateThatNobodyTakes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, namespace(t), "weather")
+	w.tls(newPair(t))
+	w.server(withTLS)
+	r := reconciler(robot)
+	w.pass(r)
+	w.finish()
+	w.pass(r)
+	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	template := w.deployment().Spec.Template.Labels["mcp.vestibule.dev/template"]
+
+	w.tls(pairFor(t, "other.example.com", time.Now().Add(time.Hour)))
+	w.pass(r)
+	w.wants(v1alpha1.ConditionGatewayAvailable, metav1.ConditionFalse, v1alpha1.ReasonCertificateNameDiffers)
+	for _, name := range []string{"weather." + w.namespace + ".example.com", "*." + w.namespace + ".example.com", "weather-gateway." + w.namespace + ".svc"} {
+		w.tls(pairFor(t, name, time.Now().Add(time.Hour)))
+		w.pass(r)
+		w.wants(v1alpha1.ConditionGatewayAvailable, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+	}
+	// It expires while nothing else happens.
+	r.Now = func() time.Time { return time.Now().Add(59 * time.Minute) }
+	result, err := r.Reconcile(t.Context(), w.request())
+	if err != nil || result.RequeueAfter == 0 || result.RequeueAfter > 2*time.Minute {
+		t.Errorf("a certificate that expires in a minute is looked at again after %v, %v", result.RequeueAfter, err)
+	}
+	r.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	w.pass(r)
+	w.wants(v1alpha1.ConditionGatewayAvailable, metav1.ConditionFalse, v1alpha1.ReasonCertificateExpired)
+	if got := w.deployment().Spec.Template.Labels["mcp.vestibule.dev/template"]; got != template {
+		t.Error("gateways are replaced for it")
 	}
 }

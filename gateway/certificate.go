@@ -100,6 +100,13 @@ func (c *certificate) problem() error {
 	return c.bad
 }
 
+// notAfter is when the certificate in use expires.
+func (c *certificate) notAfter() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.use.Leaf.NotAfter
+}
+
 // settings are for a listener. Connections keep the certificate that they began with.
 func (c *certificate) settings() *tls.Config {
 	return &tls.Config{

@@ -34,6 +34,9 @@ func (p *parts) state(c *companion) telemetry.State {
 		KeysGood:     func() bool { return p.keys.problem() == nil },
 		ReadyPods:    map[string]func() int{},
 	}
+	if p.certificate != nil {
+		s.CertificateEnds = p.certificate.notAfter
+	}
 	for route, b := range p.backends.of {
 		if b.pods != nil {
 			s.ReadyPods[route] = b.pods.Open

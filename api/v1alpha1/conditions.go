@@ -171,6 +171,8 @@ const (
 	// ReasonWaitingForUpgrade: gateways of an earlier release are available, and are
 	// replaced when it is their turn.
 	ReasonWaitingForUpgrade = "WaitingForUpgrade"
+	// ReasonNotScaling: gateways are available, and the autoscaler cannot change their number.
+	ReasonNotScaling = "NotScaling"
 	// ReasonRollingOut: pods are on their way, and nothing holds them up that is known.
 	ReasonRollingOut = "RollingOut"
 	// ReasonNotDeployed: there is no Deployment yet, because of another condition.
@@ -198,6 +200,11 @@ const (
 	// ReasonCertificateInvalid: the Secret of gateway.tls exists, and what is in it is
 	// no certificate with its key. Gateways go on with the one before.
 	ReasonCertificateInvalid = "CertificateInvalid"
+	// ReasonCertificateExpired: the certificate of gateway.tls has expired.
+	ReasonCertificateExpired = "CertificateExpired"
+	// ReasonCertificateNameDiffers: the certificate of gateway.tls is for no name by which
+	// gateways are reached.
+	ReasonCertificateNameDiffers = "CertificateNameDiffers"
 	// ReasonPolicyInvalid: a gateway does not understand the policy, and goes on
 	// with the last one.
 	ReasonPolicyInvalid = "PolicyInvalid"

@@ -120,10 +120,10 @@ func TestKeysAreDroppedThoughASecretIsMissing(t *testing.T) {
 	}
 	before, dropped := events(), time.Now()
 	kubectl(t, "vestibule", "rotate-keys", "weather", "-n", two.Namespace, "--compromised")
-	newest := 0
+	var newest uint8
 	eventually(t, "the keys are dropped", func() bool {
 		set := readKeys(t)
-		newest = int(set.Newest().ID)
+		newest = set.Newest().ID
 		return len(set.Keys) == 1 && set.Newest().NotBefore.After(dropped.Add(-time.Minute)) && keyOf(t, c.Token.AccessToken) != set.Newest().ID
 	})
 	becomes(t, two, "OAuthKVBound", "False", "KeyDropPending")
@@ -135,7 +135,7 @@ func TestKeysAreDroppedThoughASecretIsMissing(t *testing.T) {
 		return reason == "Bound"
 	})
 	t.Logf("all have followed after %.0f s", time.Since(dropped).Seconds())
-	if !keysReplaced(t, uint8(newest), 1) { //nolint:gosec // an id
+	if !keysReplaced(t, newest, 1) {
 		t.Error("a gateway has not said so")
 	}
 	if status, err := c.Status(t.Context()); err != nil || status != http.StatusUnauthorized {

@@ -27,6 +27,7 @@ func TestColumns(t *testing.T) {
 	server.Status = v1alpha1.MCPServerStatus{
 		ObservedGeneration: server.Generation,
 		URL:                "https://weather.example.com/mcp",
+		GatewayVersion:     "v1.2.3",
 		Conditions: []metav1.Condition{
 			{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: "SecretNotFound", LastTransitionTime: metav1.Now()},
 		},
@@ -54,7 +55,7 @@ func TestColumns(t *testing.T) {
 		shown[column.Name] = table.Rows[0].Cells[i]
 	}
 	delete(shown, "Age")
-	want := map[string]any{"Name": "columns", "URL": "https://weather.example.com/mcp", "Ready": "False", "Reason": "SecretNotFound"}
+	want := map[string]any{"Name": "columns", "URL": "https://weather.example.com/mcp", "Ready": "False", "Reason": "SecretNotFound", "Version": "v1.2.3"}
 	if diff := cmp.Diff(want, shown); diff != "" {
 		t.Errorf("kubectl get shows something else (-want +got):\n%s", diff)
 	}

@@ -1,7 +1,6 @@
 package conditions
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -31,7 +30,7 @@ func objectFact(o *Observation) fact {
 		if f, ok := serviceFact(b, object.Service, object.Field+".service"); !ok {
 			return f
 		}
-		says := fmt.Sprintf("%d endpoints of Service %s", b.Ready, object.Service.Name)
+		says := "Service " + object.Service.Name
 		if !slices.Contains(bound, says) {
 			bound = append(bound, says)
 		}
@@ -48,7 +47,7 @@ func objectFact(o *Observation) fact {
 	}); !ok {
 		return f
 	}
-	return yes(v1alpha1.ReasonBound, "%s are ready, and every route is answered in its transport.", some(bound))
+	return yes(v1alpha1.ReasonBound, "There are pods that are ready behind %s, and every route is answered in its transport.", some(bound))
 }
 
 // serviceFact is what is wrong with a Service that a field names; or ok.

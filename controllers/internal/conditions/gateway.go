@@ -3,8 +3,10 @@ package conditions
 import (
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -24,6 +26,9 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 	}
 	if f, ok := referred(o, ofTLS); !ok {
 		f.message += " Until then, gateways keep the configuration that they have."
+		return f
+	}
+	if f, ok := certified(o); !ok {
 		return f
 	}
 	if f, ok := referred(o, ofOAuth); !ok {
@@ -66,9 +71,42 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 		if o.Waits {
 			return yes(v1alpha1.ReasonWaitingForUpgrade, "%d of %d replicas are available as an earlier controller has set them up. They are replaced when it is their turn: the controller replaces a few gateways at a time (-concurrent-upgrades), and begins with others as these become available.", ready, replicas)
 		}
+		if why := cannotScale(o.Autoscaler); why != "" {
+			return yes(v1alpha1.ReasonNotScaling, "%d of %d replicas are available, and their number stays as it is. The HorizontalPodAutoscaler says: %s", ready, replicas, why)
+		}
 		return yes(v1alpha1.ReasonAvailable, "%d of %d replicas are available with %s.", ready, replicas, configuration(o, before))
 	}
 	return unknown(v1alpha1.ReasonRollingOut, "%d of %d replicas are ready with %s.", ready, replicas, configuration(o, before))
+}
+
+// certified is what is wrong with the certificate that gateways serve with, which nobody
+// who connects takes; or ok.
+func certified(o *Observation) (f fact, ok bool) {
+	for _, r := range o.References {
+		switch {
+		case !ofTLS(r.Field):
+		case !r.Expired.IsZero():
+			return no(v1alpha1.ReasonCertificateExpired, "The certificate in Secret %s has expired at %s: renew it, or change %s. Gateways serve with it, and nobody takes it.",
+				r.Name, r.Expired.UTC().Format(time.RFC3339), r.Field), false
+		case r.Misnamed:
+			return no(v1alpha1.ReasonCertificateNameDiffers, "The certificate in Secret %s is neither for the host of publicURL nor for the gateway's Service: have one made for the name by which gateways are reached, or change %s.",
+				r.Name, r.Field), false
+		}
+	}
+	return fact{}, true
+}
+
+// cannotScale is why an autoscaler changes nothing, as it says itself, or "".
+func cannotScale(a *autoscalingv2.HorizontalPodAutoscaler) string {
+	if a == nil {
+		return ""
+	}
+	for _, c := range a.Status.Conditions {
+		if (c.Type == autoscalingv2.AbleToScale || c.Type == autoscalingv2.ScalingActive) && c.Status == corev1.ConditionFalse {
+			return c.Message
+		}
+	}
+	return ""
 }
 
 // configuration says which one the pods of the current template have.

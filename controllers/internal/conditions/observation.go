@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -40,6 +41,8 @@ type Observation struct {
 	// not there, or was not seen.
 	Route   *gatewayv1.HTTPRoute
 	Ingress *networkingv1.Ingress
+	// Autoscaler is the gateway's, or nil.
+	Autoscaler *autoscalingv2.HorizontalPodAutoscaler
 	// Missing are what the spec asks for and the cluster has no API of.
 	Missing []Missing
 	// Failure is what went wrong in this pass, so that it is repeated.
@@ -115,6 +118,10 @@ type Reference struct {
 	NotAllowed bool `json:"-"`
 	// Digest stands for what is under the key.
 	Digest string
+	// Expired is when the certificate that is there has expired, or zero, and Misnamed
+	// says that it is for none of the names that gateways are reached by.
+	Expired  time.Time `json:"-"`
+	Misnamed bool      `json:"-"`
 	// Unusable is why what is there is not what it has to be; empty if it is.
 	Unusable string `json:"-"`
 }

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -98,6 +100,15 @@ func deployment(t appsv1.DeploymentConditionType, status corev1.ConditionStatus,
 	return func(o *conditions.Observation) {
 		unready(o, 0)
 		o.Gateway.Deployment.Status.Conditions = []appsv1.DeploymentCondition{{Type: t, Status: status, Message: message}}
+	}
+}
+
+// certificate is what is wrong with that of gateway.tls.
+func certificate(change func(*conditions.Reference)) func(*conditions.Observation) {
+	return func(o *conditions.Observation) {
+		r := conditions.Reference{Reference: resources.Reference{Field: "gateway.tls.secretRef", Kind: "Secret", Name: "weather-tls", Key: "tls.crt", Followed: true}, Exists: true, Found: true}
+		change(&r)
+		o.References = append(o.References, r)
 	}
 }
 
@@ -202,11 +213,21 @@ var examples = []example{
 
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonAvailable, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonWaitingForUpgrade, func(o *conditions.Observation) { o.Waits = true }},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonNotScaling, func(o *conditions.Observation) {
+		o.Autoscaler = &autoscalingv2.HorizontalPodAutoscaler{Status: autoscalingv2.HorizontalPodAutoscalerStatus{Conditions: []autoscalingv2.HorizontalPodAutoscalerCondition{
+			{Type: autoscalingv2.AbleToScale, Status: corev1.ConditionTrue},
+			{Type: autoscalingv2.ScalingActive, Status: corev1.ConditionFalse, Message: "the HPA was unable to compute the replica count: no metrics returned from resource metrics API"},
+		}}}
+	}},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonRollingOut, func(o *conditions.Observation) { unready(o, 0); rolling(o) }},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonNotDeployed, func(o *conditions.Observation) {
 		shared(o).Exists = false
 		o.Gateway.Deployment = nil
 	}},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonCertificateExpired, certificate(func(r *conditions.Reference) {
+		r.Expired = time.Date(2026, 11, 30, 4, 5, 6, 0, time.UTC)
+	})},
+	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonCertificateNameDiffers, certificate(func(r *conditions.Reference) { r.Misnamed = true })},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonReferenceMissing,
 		reference("Secret", "oauth.clients[nightly].clientSecretRef", "nightly", "client-secret", false)},
 	{v1alpha1.ConditionGatewayAvailable, v1alpha1.ReasonSecretNotAllowed,

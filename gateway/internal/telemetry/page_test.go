@@ -36,7 +36,7 @@ func asked() *Metrics {
 	m := NewMetrics()
 	m.Ask(State{
 		Now: time.Now, Records: func(store.Kind) (int, int) { return 0, 0 }, MintingSince: time.Now,
-		PolicyGood: func() bool { return true }, KeysGood: func() bool { return true },
+		PolicyGood: func() bool { return true }, KeysGood: func() bool { return true }, CertificateEnds: time.Now,
 	})
 	return m
 }

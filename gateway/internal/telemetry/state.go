@@ -20,6 +20,9 @@ type State struct {
 	MintingSince func() time.Time
 	// PolicyGood and KeysGood say whether the newest ones are in use.
 	PolicyGood, KeysGood func() bool
+	// CertificateEnds is when the certificate expires that the gateway serves with; nil
+	// where it has none.
+	CertificateEnds func() time.Time
 	// ReadyPods count, by route, the backend's pods that take what is new. A route
 	// whose pods are not told apart is not in it.
 	ReadyPods map[string]func() int
@@ -46,6 +49,10 @@ func (m *Metrics) Ask(s State) {
 		func() float64 { return truth(s.PolicyGood()) })
 	m.one("keys_last_reload_successful", "1 if the newest keys are in use, 0 if the last good ones are.",
 		func() float64 { return truth(s.KeysGood()) })
+	if s.CertificateEnds != nil {
+		m.one("tls_certificate_not_after_timestamp_seconds", "When the certificate expires that the gateway serves with.",
+			func() float64 { return float64(s.CertificateEnds().Unix()) })
+	}
 	m.describe("gauge", "backend_ready_pods", helpReadyPods, []string{"route"})
 	for route, ready := range s.ReadyPods {
 		m.ask("backend_ready_pods", helpReadyPods, prometheus.Labels{"route": route}, func() float64 { return float64(ready()) })
