@@ -70,6 +70,32 @@ func Backup(ctx context.Context, c client.Reader, namespace, name string) ([]cli
 	return slices.Concat(all, []client.Object{restorable}), nil
 }
 
+// BackupAll is Backup of all MCPServers of the cluster, and of those that were retained.
+// Each object says in which namespace it was.
+func BackupAll(ctx context.Context, c client.Reader) ([]client.Object, error) {
+	var keys corev1.SecretList
+	if err := c.List(ctx, &keys, client.MatchingLabels(resources.KeysSelector())); err != nil {
+		return nil, fmt.Errorf("listing the keys: %w", err)
+	}
+	var all []client.Object
+	for i := range keys.Items {
+		name := resources.OwnerOf(&keys.Items[i])
+		if name == "" {
+			continue
+		}
+		namespace := keys.Items[i].Namespace
+		objects, err := Backup(ctx, c, namespace, name)
+		if err != nil {
+			return nil, fmt.Errorf("MCPServer %s in namespace %s: %w", name, namespace, err)
+		}
+		for _, o := range objects {
+			o.SetNamespace(namespace)
+		}
+		all = append(all, objects...)
+	}
+	return all, nil
+}
+
 func restorableSecret(s *corev1.Secret) *corev1.Secret {
 	restorable := &corev1.Secret{ObjectMeta: resources.Restorable(s), Type: s.Type, Data: s.Data}
 	restorable.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kindSecret))

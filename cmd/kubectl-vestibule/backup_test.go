@@ -69,6 +69,19 @@ func TestBackup(t *testing.T) {
 	if len(list.Items) != 3 {
 		t.Fatalf("%d objects: %s", len(list.Items), out)
 	}
+	// All have the namespace, by which they can be told apart.
+	every, _, err := typed(t, "backup", "-A")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decode(t, every, list)
+	if len(list.Items) != 3 || strings.Count(every, `"namespace": "default"`) != 3 {
+		t.Errorf("%d objects of all namespaces: %s", len(list.Items), every)
+	}
+	if _, _, err := typed(t, "backup", "weather", "-A"); err == nil || !strings.Contains(err.Error(), "either the name") {
+		t.Errorf("with a name and -A: %v", err)
+	}
+	decode(t, out, list)
 	for _, no := range []string{"ownerReferences", `"uid"`, "resourceVersion", "managedFields", `"namespace"`} {
 		if strings.Contains(out, no) {
 			t.Errorf("there is %s in %s", no, out)

@@ -29,7 +29,7 @@ import (
 
 const usage = `Usage: kubectl vestibule run -f FILE
        kubectl vestibule rotate-keys NAME [-n NAMESPACE] [--compromised]
-       kubectl vestibule backup NAME [-n NAMESPACE]
+       kubectl vestibule backup NAME [-n NAMESPACE] | -A
        kubectl vestibule version
 
 run runs the gateway of the MCPServer in FILE on this machine, without a cluster.

@@ -14,6 +14,8 @@ import (
 // target is the MCPServer in a cluster that a command is about.
 type target struct{ name, namespace, kubeconfig, context string }
 
+var errNoName = errors.New("which MCPServer? Give its name")
+
 // parse reads flags before and after the name, as kubectl does.
 func (t *target) parse(flags *flag.FlagSet, args []string) error {
 	flags.StringVar(&t.namespace, "n", "", "`namespace` of the MCPServer (default: that of the context)")
@@ -33,7 +35,7 @@ func (t *target) parse(flags *flag.FlagSet, args []string) error {
 		t.name, args = args[0], args[1:]
 	}
 	if t.name == "" {
-		return errors.New("which MCPServer? Give its name")
+		return errNoName
 	}
 	return nil
 }

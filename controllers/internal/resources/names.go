@@ -104,6 +104,13 @@ func StoreLabels() map[string]string {
 	return labels
 }
 
+// KeysSelector are the labels of every Secret with keys.
+func KeysSelector() map[string]string {
+	labels := ManagedLabels()
+	labels[labelComponent] = string(ComponentKeys)
+	return labels
+}
+
 // keptAnnotations tell Argo CD, should it think that it has made what has no owner, to
 // neither delete it nor compare it.
 var keptAnnotations = map[string]string{
