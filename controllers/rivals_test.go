@@ -102,6 +102,8 @@ func TestOneServerOfManyHasAPlace(t *testing.T) {
 	outer := newWorld(t, ns, "outer")
 	outer.server(func(s *v1alpha1.MCPServer) { s.Spec.PublicURL = host })
 	outer.becomes(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
+	made := outer.get().CreationTimestamp
+	outer.eventually("the next second", func() bool { return metav1.Now().Rfc3339Copy().After(made.Time) }) // so that it is the older one
 	inner := newWorld(t, ns, "inner")
 	inner.server(func(s *v1alpha1.MCPServer) { s.Spec.PublicURL = host + "/weather" })
 	inner.becomes(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)

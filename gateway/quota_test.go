@@ -72,7 +72,10 @@ func TestQuotasOfConcurrentRequests(t *testing.T) { // R22
 	gw.Backend.Respond(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
+		select { // bounded, for whoever reads one that should have been refused
+		case <-r.Context().Done():
+		case <-time.After(15 * time.Second):
+		}
 	})
 	client := gw.Register(t, nil)
 	alice := client.Redeem(t, client.Login(t)).Access
