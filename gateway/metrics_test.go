@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"maps"
@@ -57,6 +58,26 @@ func (r *running) counts(t *testing.T, want map[string]string) {
 }
 
 // What a gateway counts of a day's work, and that each metric of the page is there.
+const certificateEnds = "vestibule_gateway_tls_certificate_not_after_timestamp_seconds"
+
+// Whoever renews certificates is to be woken before they end.
+func TestTheEndOfTheCertificateIsAMetric(t *testing.T) {
+	t.Parallel()
+	files := newMounted(t)
+	cert, key := newPair(t, 1)
+	files.put(t, cert, key)
+	r := serve(t, gatewaytest.Setup{Configure: func(c *config.Config) {
+		metered(c)
+		c.TLS = &files.TLS
+	}}, gateway.Timing{})
+	r.waitReady(t, http.StatusOK)
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.counts(t, map[string]string{"tls_certificate_not_after_timestamp_seconds": strconv.FormatFloat(float64(pair.Leaf.NotAfter.Unix()), 'g', -1, 64)})
+}
+
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	backends, set := startPods(t, "a")
@@ -107,6 +128,9 @@ func TestMetrics(t *testing.T) {
 		t.Error("no request was sent to another pod")
 	}
 	for _, name := range documented(t) {
+		if name == certificateEnds {
+			continue // TestTheEndOfTheCertificateIsAMetric
+		}
 		if !strings.Contains(text, "# TYPE "+name+" ") {
 			t.Errorf("docs/observability.md has %s, which no gateway has", name)
 		}

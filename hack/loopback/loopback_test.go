@@ -1,10 +1,13 @@
 package loopback
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"slices"
+	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -41,5 +44,24 @@ func TestFreeAddressesAreNotEphemeral(t *testing.T) {
 	}
 	if first <= lastPort && last >= firstPort {
 		t.Errorf("the ports %d to %d are ephemeral here: free addresses are %d to %d", first, last, firstPort, lastPort)
+	}
+}
+
+// What one caller got, another does not get, though nothing listens there yet.
+func TestAnAddressIsOneCallers(t *testing.T) {
+	all, err := FreeAddresses(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(all[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reserve(n); !errors.Is(err, syscall.EWOULDBLOCK) {
+		t.Errorf("another caller of %s is told %v", all[0], err)
 	}
 }
