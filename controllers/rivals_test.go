@@ -145,3 +145,23 @@ func TestAPlaceIsRestored(t *testing.T) {
 		second.wants(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
 	}
 }
+
+// Who adds a route where another is, is refused in the very pass that sees it.
+func TestARouteInTheIncumbentsPlace(t *testing.T) {
+	t.Parallel()
+	outer, inner := newWorld(t, namespace(t), "weather"), newWorld(t, namespace(t), "weather")
+	host, r := "https://"+outer.namespace+".example.com", reconciler(robot)
+	outer.server(func(s *v1alpha1.MCPServer) { s.Spec.PublicURL = host })
+	outer.pass(r)
+	made := outer.get().CreationTimestamp
+	outer.eventually("the next second", func() bool { return metav1.Now().Rfc3339Copy().After(made.Time) }) // so that it is the older one
+	inner.server(func(s *v1alpha1.MCPServer) { s.Spec.PublicURL = host + "/weather" })
+	inner.pass(r)
+	outer.change(func(s *v1alpha1.MCPServer) {
+		s.Spec.Routes = append(s.Spec.Routes, v1alpha1.Route{Name: "weather", Path: "/weather"})
+	})
+	outer.pass(r)
+	outer.wants(v1alpha1.ConditionAccepted, isFalse, v1alpha1.ReasonPublicURLTaken)
+	inner.pass(r)
+	inner.wants(v1alpha1.ConditionAccepted, isTrue, v1alpha1.ReasonAccepted)
+}

@@ -148,7 +148,7 @@ var operatorMutants = []mutant{
 		name: "incumbent-yields",
 		rule: "of two that would have one place, the one that had it goes on",
 		edit: replace("theirs != nil", "older(other, server)"),
-		pkg:  "controllers", run: "TestOneServerOfManyHasAPlace",
+		pkg:  "controllers", run: "TestARouteInTheIncumbentsPlace",
 	},
 	{
 		name: "namespace-holds-up-all",
