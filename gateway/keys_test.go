@@ -117,14 +117,15 @@ func TestKeysAreRotatedUnderLoad(t *testing.T) {
 	l := startLoad(w)
 	l.begin("before")
 	l.lasts(50)
-	if err := w.set.Append(w.Clock.Now().Add(time.Minute)); err != nil {
+	const later = 20 * time.Second // within the life of a code
+	if err := w.set.Append(w.Clock.Now().Add(later)); err != nil {
 		t.Fatal(err)
 	}
 	w.deliver(0)
 	l.begin("known to one")
 	l.lasts(50)
 	l.begin("minted with by one")
-	w.Clock.Advance(time.Minute)
+	w.Clock.Advance(later)
 	l.lasts(100)
 	w.deliver(1)
 	l.begin("known to both")
