@@ -36,25 +36,19 @@ type rules struct {
 	usual, operating oauth.Scopes
 	// routes are those that the rules are for, by path: the name of the one at a path may
 	// be another in the configuration.
-	routes map[string]routeRules
+	routes map[string]*routeRules
 	// strangers are the upstreams of the configuration that the rules do not know, or know
 	// as something else, if they ask who a user is.
 	strangers map[string]bool
-	origins   cors.Origins
-	// operations are what bodies are judged by, and listedOnly the same for the routes
-	// where tools that no scope names are denied.
-	operations, listedOnly *operations.Rules
-	quotas                 config.Quotas
+	quotas    config.Quotas
 }
 
 // routeRules are those of one route.
 type routeRules struct {
 	// public says that it needs no token.
 	public bool
-	// required are the scopes that each request needs.
-	required oauth.Scopes
-	// denyUnlisted says that tools are denied that no scope names.
-	denyUnlisted bool
+	// mcp is what requests are judged by where MCP is spoken.
+	mcp proxy.Policy
 }
 
 // compileRules compiles rules for the routes and upstreams of targets. Without targets,
@@ -73,11 +67,9 @@ func compileRules(cfg *config.Config, r *config.Rules, targets *config.Targets) 
 		return nil, err
 	}
 	c := &rules{
-		access: access, contact: r.AccessContact, allow: allow, routes: map[string]routeRules{}, strangers: map[string]bool{},
-		operations: operations.New(r.Scopes, false), listedOnly: operations.New(r.Scopes, true),
+		access: access, contact: r.AccessContact, allow: allow, routes: map[string]*routeRules{}, strangers: map[string]bool{},
 		quotas: r.Quotas,
 	}
-	c.origins = cors.NewOrigins(cfg.PublicURL, r.AllowedOrigins)
 	for _, s := range r.Scopes {
 		c.scopes = append(c.scopes, s.Name)
 		c.described = append(c.described, pages.Scope{Name: s.Name, Description: s.Description})
@@ -91,9 +83,19 @@ func compileRules(cfg *config.Config, r *config.Rules, targets *config.Targets) 
 		}
 	}
 	c.grantable = c.scopes.With(oauth.Scopes{oauth.ScopeOfflineAccess})
+	origins := cors.NewOrigins(cfg.PublicURL, r.AllowedOrigins)
+	named, listedOnly := operations.New(r.Scopes, false), operations.New(r.Scopes, true)
 	for _, t := range targets.Routes {
+		route := &routeRules{t.Public, proxy.Policy{Required: r.RequiredScopes[t.Name], Suggested: c.usual, Operations: named, Origins: origins}}
+		if len(route.mcp.Required) > 0 {
+			route.mcp.Suggested = route.mcp.Required.With(c.operating)
+		}
+		//rule:bodies-read-for-nothing
+		if slices.Contains(r.DenyUnlistedTools, t.Name) {
+			route.mcp.Operations = listedOnly
+		}
 		//rule:rules-by-name
-		c.routes[t.Path] = routeRules{t.Public, r.RequiredScopes[t.Name], slices.Contains(r.DenyUnlistedTools, t.Name)}
+		c.routes[t.Path] = route
 	}
 	//rule:rules-of-another-upstream
 	if access.Asks() || allow.Asks() {
@@ -120,32 +122,32 @@ func (r *rules) Contact() string { return r.contact }
 // path: what the route and its operations need, or all there are for one that needs none.
 // Some clients cannot ask for more later, so only those on demand are left out.
 func (r *rules) Suggested(path string) oauth.Scopes {
-	if required := r.routes[path].required; len(required) > 0 {
-		return required.With(r.operating)
+	if own := r.routes[path]; own != nil {
+		return own.mcp.Suggested
 	}
 	return r.usual
 }
 
 // published are the scopes in the metadata of the route at a path.
-func (r *rules) published(path string) oauth.Scopes { return r.usual.With(r.routes[path].required) }
+func (r *rules) published(path string) oauth.Scopes {
+	if own := r.routes[path]; own != nil {
+		return r.usual.With(own.mcp.Required)
+	}
+	return r.usual
+}
 
-// proxy is what requests on a route are judged by. While a new configuration is on its
-// way, it may not be said what that is: of a route that is gone in the newest
-// configuration, or that needs a token there and none here.
+// proxy is what requests on a route are judged by. Nobody can say what that is of a route
+// that the newest configuration does not have, or where it asks for a token and this one
+// does not: a new configuration is on its way.
 func (r *rules) proxy(route *config.Route) (proxy.Policy, *oauth.Error) {
-	own, named := r.routes[route.Path]
+	own := r.routes[route.Path]
 	//rule:route-without-rules
-	if !named || route.Public && !own.public {
+	if own == nil || route.Public && !own.public {
 		return proxy.Policy{}, oauth.Unavailable(errOtherRoutes)
 	}
-	p := proxy.Policy{Required: own.required, Suggested: r.Suggested(route.Path), Origins: r.origins}
-	switch {
-	case route.Transport == config.TransportHTTP: // MCP is not spoken, so no call is in a body.
-	//rule:bodies-read-for-nothing
-	case own.denyUnlisted:
-		p.Operations = r.listedOnly
-	default:
-		p.Operations = r.operations
+	p := own.mcp
+	if route.Transport == config.TransportHTTP {
+		p.Operations = nil // MCP is not spoken, so no call is in a body
 	}
 	return p, nil
 }

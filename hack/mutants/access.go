@@ -61,7 +61,7 @@ var accessMutants = []mutant{
 		rule: "the rules of a route are those of its path, whatever it is called",
 		edit: instead(`for _, o := range own.Routes {
 			if o.Name == t.Name {
-				c.routes[o.Path] = routeRules{t.Public, r.RequiredScopes[t.Name], slices.Contains(r.DenyUnlistedTools, t.Name)}
+				c.routes[o.Path] = route
 			}
 		}`),
 		pkg: "gateway", run: "TestThePolicyOfAnotherConfiguration",
