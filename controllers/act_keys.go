@@ -58,12 +58,9 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 		return fmt.Errorf("reading the keys in Secret %s: %w", c.name, err)
 	}
 	if changes.Changed {
-		// Not over what another controller wrote meanwhile.
-		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-		if err := r.Client.Patch(ctx, secret, patch, fieldOwner); err != nil {
-			return fmt.Errorf("writing Secret %s: %w", c.name, withoutContent(err))
+		if err := r.writeKeys(ctx, s, before, secret); err != nil {
+			return err
 		}
-		s.wrote(c, before, secret)
 		if len(changes.Removed) > 0 {
 			log.FromContext(ctx).Info("keys under which nothing lives any more were removed", "ids", changes.Removed)
 		}
@@ -82,11 +79,22 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 	return nil
 }
 
+// writeKeys writes the Secret with the keys, but not over what another controller wrote
+// since it was read.
+func (r *Reconciler) writeKeys(ctx context.Context, s *scope, before, secret *corev1.Secret) error {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, secret, patch, fieldOwner); err != nil {
+		return fmt.Errorf("writing Secret %s: %w", secret.Name, withoutContent(err))
+	}
+	s.wrote(child{kindSecret, secret.Name}, before, secret)
+	return nil
+}
+
 // retryDrop is when to look again whether gateways have followed a drop.
 const retryDrop = 10 * time.Second
 
-// followDrop looks whether all gateways have dropped what was dropped, and says so when
-// they have. Who was told that it is done, and went to bed, must not be wrong.
+// followDrop looks whether all gateways have dropped the keys that were dropped. Only when
+// all have does it make the event.
 func (r *Reconciler) followDrop(ctx context.Context, s *scope, secret *corev1.Secret, keys []int) error {
 	taking, lost := s.seen.Gateway.Taking(keys, r.Now())
 	if len(taking) == 0 {
@@ -107,11 +115,9 @@ func (r *Reconciler) followDrop(ctx context.Context, s *scope, secret *corev1.Se
 	if err := resources.ConfirmDrop(secret); err != nil {
 		return fmt.Errorf("reading the keys in Secret %s: %w", secret.Name, err)
 	}
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Patch(ctx, secret, patch, fieldOwner); err != nil {
-		return fmt.Errorf("writing Secret %s: %w", secret.Name, withoutContent(err))
+	if err := r.writeKeys(ctx, s, before, secret); err != nil {
+		return err
 	}
-	s.wrote(child{kindSecret, secret.Name}, before, secret)
 	beyond := ""
 	if len(lost) > 0 {
 		beyond = fmt.Sprintf(" Not known of pods that the cluster cannot reach: %s. Make sure that their nodes are off.", strings.Join(lost, ", "))

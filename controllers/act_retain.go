@@ -135,11 +135,9 @@ func (r *Reconciler) claim(ctx context.Context, s *scope, c child, o client.Obje
 	if err != nil || patch == nil {
 		return err
 	}
-	claimed := metadataOf(c.kind)
-	claimed.SetNamespace(o.GetNamespace())
-	claimed.SetName(o.GetName())
-	if err := r.Client.Patch(ctx, claimed, client.RawPatch(types.MergePatchType, patch), fieldOwner); err != nil {
-		return fmt.Errorf("writing the metadata of %s %s: %w", c.kind, c.name, withoutContent(err))
+	claimed, err := r.patch(ctx, s, c, types.MergePatchType, patch)
+	if err != nil {
+		return err
 	}
 	s.wrote(c, o, claimed)
 	o.SetLabels(claimed.GetLabels())

@@ -92,16 +92,12 @@ func (r *Reconciler) untrack(ctx context.Context, s *scope, kind string, o clien
 	if len(o.GetManagedFields()) == 0 {
 		return nil
 	}
-	// Only what is needed is asked back: not the records.
-	shard := metadataOf(kind)
-	shard.SetNamespace(o.GetNamespace())
-	shard.SetName(o.GetName())
-	patch := client.RawPatch(types.JSONPatchType, fmt.Appendf(nil,
-		`[{"op":"test","path":"/metadata/uid","value":%q},{"op":"replace","path":"/metadata/managedFields","value":[{}]}]`, o.GetUID()))
-	if err := r.Client.Patch(ctx, shard, patch, fieldOwner); err != nil {
-		return fmt.Errorf("emptying the managed fields of %s %s: %w", kind, o.GetName(), withoutContent(err))
+	c := child{kind, o.GetName()}
+	if _, err := r.patch(ctx, s, c, types.JSONPatchType, fmt.Appendf(nil,
+		`[{"op":"test","path":"/metadata/uid","value":%q},{"op":"replace","path":"/metadata/managedFields","value":[{}]}]`, o.GetUID())); err != nil {
+		return fmt.Errorf("emptying the managed fields: %w", err)
 	}
-	s.written[child{kind, o.GetName()}] = stateOf(o)
+	s.written[c] = stateOf(o)
 	return nil
 }
 

@@ -205,6 +205,17 @@ func convert(from, to any) error {
 	return nil
 }
 
+// patch changes a child, and asks back what is needed alone: not the records of a shard.
+func (r *Reconciler) patch(ctx context.Context, s *scope, c child, t types.PatchType, data []byte) (*metav1.PartialObjectMetadata, error) {
+	result := metadataOf(c.kind)
+	result.SetNamespace(s.server.Namespace)
+	result.SetName(c.name)
+	if err := r.Client.Patch(ctx, result, client.RawPatch(t, data), fieldOwner); err != nil {
+		return nil, fmt.Errorf("patching %s %s: %w", c.kind, c.name, withoutContent(err))
+	}
+	return result, nil
+}
+
 // create makes an object that is never applied. One that is there already is left
 // alone: ours was made by another controller, or is not in the cache yet; another's
 // is a refusal. It returns what is there, which may be one to adopt.
@@ -229,13 +240,22 @@ func (r *Reconciler) create(ctx context.Context, s *scope, kind string, o client
 	return there, nil
 }
 
-// withoutContent takes the text from an error that can quote the object.
+// withoutContent takes the text from an error that can quote the object, and leaves what
+// it is.
 func withoutContent(err error) error {
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
-		return fmt.Errorf("the API server answered %s", apierrors.ReasonForError(err))
+		return quiet{err}
 	}
 	return err
 }
+
+type quiet struct{ error }
+
+func (q quiet) Error() string {
+	return "the API server answered " + string(apierrors.ReasonForError(q.error))
+}
+
+func (q quiet) Unwrap() error { return q.error }
 
 // inTheWay is why nothing is done as long as a foreign object is there. One of an MCPServer
 // of this name that was deleted goes by itself.

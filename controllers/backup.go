@@ -35,7 +35,7 @@ func Backup(ctx context.Context, c client.Reader, namespace, name string) ([]cli
 		counts[part] = max(counts[part], n+1)
 		return true
 	}
-	shards := []client.ListOption{client.InNamespace(namespace), client.MatchingLabels(resources.StoreLabels())}
+	shards := []client.ListOption{client.InNamespace(namespace), client.MatchingLabels(resources.ComponentLabels(resources.ComponentStore))}
 	var secrets corev1.SecretList
 	var maps corev1.ConfigMapList
 	for _, list := range []client.ObjectList{&secrets, &maps} {
@@ -74,7 +74,7 @@ func Backup(ctx context.Context, c client.Reader, namespace, name string) ([]cli
 // Each object says in which namespace it was.
 func BackupAll(ctx context.Context, c client.Reader) ([]client.Object, error) {
 	var keys corev1.SecretList
-	if err := c.List(ctx, &keys, client.MatchingLabels(resources.KeysSelector())); err != nil {
+	if err := c.List(ctx, &keys, client.MatchingLabels(resources.ComponentLabels(resources.ComponentKeys))); err != nil {
 		return nil, fmt.Errorf("listing the keys: %w", err)
 	}
 	var all []client.Object

@@ -20,8 +20,8 @@ import (
 	"vestibule.dev/vestibule/gateway/version"
 )
 
-// A CRD may be newer than the controller: then a client has fields in its spec that the
-// controller's types drop. One that restricts somebody must not be dropped in silence.
+// A CRD may be newer than the controller. Then a spec may have fields that the controller's
+// types drop. A field that restricts somebody must not be dropped in silence.
 
 // retrySchema is how long the cluster's schema of MCPServers is taken for unchanged.
 const retrySchema = 5 * time.Minute
@@ -43,22 +43,30 @@ type published struct {
 type jsonSchema map[string]any
 
 // newerThanOurs returns the schema if it has a field of the spec that this controller does
-// not know, or nil. If the cluster does not say, it is what it was.
+// not know, or nil. If the cluster does not say, it is what it was. Nobody waits for one
+// who asks again.
 func (p *published) newerThanOurs() (jsonSchema, error) {
 	if p.read == nil {
 		return nil, nil
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.schema == nil || p.now().Sub(p.at) >= retrySchema {
-		s, err := p.read()
-		if err != nil && p.schema == nil {
-			return nil, fmt.Errorf("reading the cluster's schema of MCPServers: %w", err)
-		}
-		if err == nil {
-			p.schema, p.newer = s, s.exceeds(specType)
-		}
+	due := p.schema == nil || p.now().Sub(p.at) >= retrySchema
+	if due {
 		p.at = p.now()
+	}
+	p.mu.Unlock()
+	var read jsonSchema
+	var err error
+	if due {
+		read, err = p.read()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case due && err == nil:
+		p.schema, p.newer = read, read.exceeds(specType)
+	case p.schema == nil:
+		return nil, fmt.Errorf("reading the cluster's schema of MCPServers: %w", err)
 	}
 	if !p.newer {
 		return nil, nil
@@ -77,8 +85,8 @@ func specSchema(c openapi.Client) func() (jsonSchema, error) {
 		}
 		schemas := jsonSchema(document).member("components").member("schemas")
 		for _, name := range slices.Sorted(maps.Keys(schemas)) {
-			if strings.HasSuffix(name, ".MCPServer") {
-				return schemas.member(name).member("properties").member("spec"), nil
+			if spec := schemas.member(name).member("properties").member("spec"); spec != nil && strings.HasSuffix(name, ".MCPServer") {
+				return spec, nil
 			}
 		}
 		return nil, fmt.Errorf("%s has no MCPServer", v1alpha1.SchemeGroupVersion)

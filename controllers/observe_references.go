@@ -5,7 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -49,13 +49,15 @@ func (r *Reconciler) judge(s *scope, reference *conditions.Reference, leaf *x509
 	} else {
 		s.lookAgain(leaf.NotAfter.Add(time.Second))
 	}
-	service := resources.Name(s.server)
-	place, _ := publicPlace(s.server)
-	host, _, err := net.SplitHostPort(place)
-	if err != nil {
-		host = strings.Trim(place, "[]")
+	name := resources.Name(s.server) // of the Service
+	names := []string{name}
+	for _, domain := range []string{s.server.Namespace, "svc", "cluster.local"} {
+		name += "." + domain
+		names = append(names, name)
 	}
-	names := []string{host, service, service + "." + s.server.Namespace, service + "." + s.server.Namespace + ".svc", service + "." + s.server.Namespace + ".svc.cluster.local"}
+	if u, err := url.Parse(s.server.Spec.PublicURL); err == nil {
+		names = append(names, u.Hostname())
+	}
 	reference.Misnamed = !slices.ContainsFunc(names, func(name string) bool { return leaf.VerifyHostname(name) == nil })
 }
 

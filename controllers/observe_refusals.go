@@ -1,24 +1,14 @@
 package controllers
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/conditions"
 	"vestibule.dev/vestibule/controllers/internal/resources"
 	"vestibule.dev/vestibule/gateway/policy"
 )
-
-// passes orders refusals: first those that somebody has to do something about.
-func passes(r conditions.Refusal) int {
-	if r.Passes {
-		return 1
-	}
-	return 0
-}
 
 // observeRefusals looks for what the schema cannot refuse.
 func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
@@ -75,7 +65,6 @@ func (r *Reconciler) observeRefusals(ctx context.Context, s *scope) error {
 	for _, c := range s.allForeign() {
 		refusals = append(refusals, s.inTheWay(c))
 	}
-	slices.SortStableFunc(refusals, func(a, b conditions.Refusal) int { return cmp.Compare(passes(a), passes(b)) })
 	s.seen.Refusals = refusals
 	return nil
 }

@@ -125,7 +125,7 @@ func (r *Reconciler) listShards(ctx context.Context, s *scope, kind string) ([]c
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(groups[kind].WithKind(kind + "List"))
 	if err := r.Client.List(ctx, list, client.InNamespace(s.server.Namespace), client.UnsafeDisableDeepCopy,
-		client.MatchingLabels(resources.StoreLabels())); err != nil {
+		client.MatchingLabels(resources.ComponentLabels(resources.ComponentStore))); err != nil {
 		return nil, fmt.Errorf("listing the shards: %w", err)
 	}
 	var found []client.Object

@@ -3,11 +3,14 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -27,20 +30,22 @@ func (r *Reconciler) takeOver(ctx context.Context, s *scope, c child, wanted any
 	if err != nil {
 		return err
 	}
-	result := metadataOf(c.kind)
-	result.SetNamespace(key.Namespace)
-	result.SetName(key.Name)
-	err = r.Client.Patch(ctx, result, client.RawPatch(types.JSONPatchType, patch), fieldOwner)
+	result, err := r.patch(ctx, s, c, types.JSONPatchType, patch)
 	if apierrors.IsInvalid(err) {
 		delete(s.children, c)
 		return r.remove(ctx, c, there)
 	}
 	if err != nil {
-		return fmt.Errorf("taking %s %s over: %w", c.kind, c.name, withoutContent(err))
+		return err
 	}
+	s.tookOver(c, result)
+	return nil
+}
+
+// tookOver notes that an orphan is the server's now.
+func (s *scope) tookOver(c child, result *metav1.PartialObjectMetadata) {
 	s.wrote(c, s.children[c], result)
 	s.children[c] = result
-	return nil
 }
 
 // operation is one of a JSON Patch (RFC 6902).
@@ -53,43 +58,37 @@ type operation struct {
 // replacement is the patch that makes an object what is wanted, with an owner, and that
 // nobody is said to have written: whoever applies it next owns all of it.
 func replacement(there client.Object, wanted any, owner any) ([]byte, error) {
-	var before, after struct {
-		Metadata map[string]any `json:"metadata"`
-	}
-	members := [2]map[string]any{}
-	for i, o := range []any{there, wanted} {
-		if err := convert(o, &members[i]); err != nil {
-			return nil, err
-		}
-		if err := convert(o, map[int]any{0: &before, 1: &after}[i]); err != nil {
-			return nil, err
-		}
-		for _, name := range []string{"apiVersion", "kind", "metadata", "status"} {
-			delete(members[i], name)
-		}
+	var before, after map[string]any
+	if err := errors.Join(convert(there, &before), convert(wanted, &after)); err != nil {
+		return nil, err
 	}
 	patch := []operation{{"test", "/metadata/uid", there.GetUID()}, {"test", "/metadata/resourceVersion", there.GetResourceVersion()}}
-	for name := range members[0] {
+	replace := func(parent string, before, after map[string]any, name string) {
+		value, stays := after[name]
+		_, is := before[name]
+		switch {
+		case stays:
+			patch = append(patch, operation{"add", parent + name, value})
 		//rule:orphan-in-part
-		if _, stays := members[1][name]; !stays {
-			patch = append(patch, operation{Op: "remove", Path: "/" + name})
+		case is:
+			patch = append(patch, operation{Op: "remove", Path: parent + name})
 		}
 	}
-	for name, value := range members[1] {
-		patch = append(patch, operation{"add", "/" + name, value})
+	members := maps.Clone(before)
+	maps.Copy(members, after)
+	for name := range members {
+		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "status"}, name) {
+			replace("/", before, after, name)
+		}
 	}
+	metaBefore, _ := before["metadata"].(map[string]any)
+	metaAfter, _ := after["metadata"].(map[string]any)
 	for _, name := range []string{"labels", "annotations", "finalizers"} {
-		if value, ok := after.Metadata[name]; ok {
-			patch = append(patch, operation{"add", "/metadata/" + name, value})
-		} else if _, ok := before.Metadata[name]; ok {
-			patch = append(patch, operation{Op: "remove", Path: "/metadata/" + name})
-		}
+		replace("/metadata/", metaBefore, metaAfter, name)
 	}
-	patch = append(patch,
+	return json.Marshal(append(patch,
 		operation{"add", "/metadata/ownerReferences", []any{owner}},
-		operation{"add", "/metadata/managedFields", []any{map[string]any{}}})
-	slices.SortStableFunc(patch[2:], func(a, b operation) int { return len(a.Path) - len(b.Path) })
-	return json.Marshal(patch)
+		operation{"add", "/metadata/managedFields", []any{map[string]any{}}}))
 }
 
 // adoptConfig makes a configuration the server's, whose content its name stands for.
@@ -107,13 +106,10 @@ func (r *Reconciler) adoptConfig(ctx context.Context, s *scope, c child) error {
 	if err != nil {
 		return fmt.Errorf("encoding the owner of ConfigMap %s: %w", c.name, err)
 	}
-	result := metadataOf(c.kind)
-	result.SetNamespace(m.Namespace)
-	result.SetName(m.Name)
-	if err := r.Client.Patch(ctx, result, client.RawPatch(types.MergePatchType, patch), fieldOwner); err != nil {
-		return fmt.Errorf("taking ConfigMap %s over: %w", c.name, withoutContent(err))
+	result, err := r.patch(ctx, s, c, types.MergePatchType, patch)
+	if err != nil {
+		return err
 	}
-	s.wrote(c, s.children[c], result)
-	s.children[c] = result
+	s.tookOver(c, result)
 	return nil
 }

@@ -100,8 +100,8 @@ func claims(s *scope, now time.Time) []v1alpha1.Claim {
 	host, path := publicPlace(s.server)
 	paths := []string{path}
 	for i := range s.server.Spec.Routes {
-		if route := path + s.server.Spec.Routes[i].Path; s.server.Spec.Routes[i].Path != "/" {
-			paths = append(paths, route)
+		if r := &s.server.Spec.Routes[i]; r.Path != "/" {
+			paths = append(paths, placeOf(path, r))
 		}
 	}
 	var all []v1alpha1.Claim

@@ -190,11 +190,11 @@ const leastFailing = 5
 // is the release.
 func (r *Reconciler) losesPlace(ctx context.Context, d *appsv1.Deployment, proven map[string]bool) (bool, error) {
 	//rule:namespace-holds-up-all
-	if conditions.PodsRefused(d) {
+	if conditions.PodsRefused(d) != nil {
 		return true, nil
 	}
 	//rule:failure-holds-up-all
-	if conditions.TimeIsOver(d) && proven[imageOf(d)] {
+	if conditions.TimeIsOver(d) != nil && proven[imageOf(d)] {
 		return true, nil
 	}
 	var pods corev1.PodList

@@ -21,10 +21,12 @@ func accepted(o *Observation) metav1.Condition {
 	for _, r := range o.Refusals {
 		messages = append(messages, r.Message)
 	}
-	if !slices.ContainsFunc(o.Refusals, func(r Refusal) bool { return !r.Passes }) {
+	// Somebody has to do something about the first that does not pass.
+	i := slices.IndexFunc(o.Refusals, func(r Refusal) bool { return !r.Passes })
+	if i < 0 {
 		return unknown(o.Refusals[0].Reason, "%s", strings.Join(messages, " ")).of(v1alpha1.ConditionAccepted)
 	}
-	return no(o.Refusals[0].Reason, "%s", strings.Join(messages, " ")).of(v1alpha1.ConditionAccepted)
+	return no(o.Refusals[i].Reason, "%s", strings.Join(messages, " ")).of(v1alpha1.ConditionAccepted)
 }
 
 // compatible is what MCP Manager asks for: a route in Streamable HTTP, registration of

@@ -142,7 +142,7 @@ func notDeployed(before []metav1.Condition) fact {
 // trouble is what keeps pods from being ready, as far as the cluster says so.
 // field says how many pods there may be.
 func trouble(d *appsv1.Deployment, current []*corev1.Pod, field string) (fact, bool) {
-	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); PodsRefused(d) {
+	if c := PodsRefused(d); c != nil {
 		if strings.Contains(c.Message, "exceeded quota") {
 			return no(v1alpha1.ReasonQuotaExceeded, "a ResourceQuota of this namespace has no room for a pod: raise it, or lower %s. The API server says: %s", field, c.Message), true
 		}
@@ -156,7 +156,7 @@ func trouble(d *appsv1.Deployment, current []*corev1.Pod, field string) (fact, b
 			return f, true
 		}
 	}
-	if c := deploymentCondition(d, appsv1.DeploymentProgressing); TimeIsOver(d) {
+	if c := TimeIsOver(d); c != nil {
 		return no(v1alpha1.ReasonProgressDeadlineExceeded, "pods are not ready in time: look at their events and logs. The Deployment says: %s", c.Message), true
 	}
 	return fact{}, false
@@ -218,16 +218,22 @@ func Unschedulable(p *corev1.Pod) *corev1.PodCondition {
 	return nil
 }
 
-// PodsRefused says that the API server refuses a Deployment's pods, for a quota perhaps.
-func PodsRefused(d *appsv1.Deployment) bool {
-	c := deploymentCondition(d, appsv1.DeploymentReplicaFailure)
-	return c != nil && c.Status == corev1.ConditionTrue
+// PodsRefused is what says that the API server refuses a Deployment's pods, for a quota
+// perhaps, or nil.
+func PodsRefused(d *appsv1.Deployment) *appsv1.DeploymentCondition {
+	return withStatus(deploymentCondition(d, appsv1.DeploymentReplicaFailure), corev1.ConditionTrue)
 }
 
-// TimeIsOver says that a Deployment's pods were not ready in time.
-func TimeIsOver(d *appsv1.Deployment) bool {
-	c := deploymentCondition(d, appsv1.DeploymentProgressing)
-	return c != nil && c.Status == corev1.ConditionFalse
+// TimeIsOver is what says that a Deployment's pods were not ready in time, or nil.
+func TimeIsOver(d *appsv1.Deployment) *appsv1.DeploymentCondition {
+	return withStatus(deploymentCondition(d, appsv1.DeploymentProgressing), corev1.ConditionFalse)
+}
+
+func withStatus(c *appsv1.DeploymentCondition, status corev1.ConditionStatus) *appsv1.DeploymentCondition {
+	if c == nil || c.Status != status {
+		return nil
+	}
+	return c
 }
 
 // RolledOut says that all pods of the current template were ready at some time: one

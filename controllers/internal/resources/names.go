@@ -97,20 +97,6 @@ func serverOf(o metav1.Object) string {
 	return on[labelInstance]
 }
 
-// StoreLabels are on every shard of every MCPServer.
-func StoreLabels() map[string]string {
-	labels := ManagedLabels()
-	labels[labelComponent] = string(ComponentStore)
-	return labels
-}
-
-// KeysSelector are the labels of every Secret with keys.
-func KeysSelector() map[string]string {
-	labels := ManagedLabels()
-	labels[labelComponent] = string(ComponentKeys)
-	return labels
-}
-
 // keptAnnotations tell Argo CD, should it think that it has made what has no owner, to
 // neither delete it nor compare it.
 var keptAnnotations = map[string]string{
@@ -118,11 +104,17 @@ var keptAnnotations = map[string]string{
 	"argocd.argoproj.io/compare-options": "IgnoreExtraneous",
 }
 
-// Labels are on every child of the server that is of this component.
-func Labels(server *v1alpha1.MCPServer, c Component) map[string]string {
+// ComponentLabels are on every child of this component, whichever MCPServer it is of.
+func ComponentLabels(c Component) map[string]string {
 	labels := ManagedLabels()
-	labels[labelInstance] = server.Name
 	labels[labelComponent] = string(c)
+	return labels
+}
+
+// Labels are on every child of the server that is of this component and has an owner.
+func Labels(server *v1alpha1.MCPServer, c Component) map[string]string {
+	labels := ComponentLabels(c)
+	labels[labelInstance] = server.Name
 	return labels
 }
 
