@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vestibule.dev/vestibule/cmd/internal/devidp"
+	"vestibule.dev/vestibule/cmd/internal/serving"
 )
 
 // listen listens anywhere for an issuer with a certificate, and else on loopback:
@@ -44,30 +45,13 @@ func serve(ctx context.Context, l net.Listener, o *options, stdout io.Writer) er
 		return err
 	}
 	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	ended := make(chan error, 1)
-	go func() {
-		if o.certFile == "" {
-			ended <- s.Serve(l)
-		} else {
-			ended <- s.ServeTLS(l, o.certFile, o.keyFile)
-		}
-	}()
 	slog.Info("serving", "issuer", o.issuer, "listen", l.Addr().String())
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serving: %w", err)
-	case <-ctx.Done():
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	err = s.Shutdown(stopping)
-	if err != nil {
-		err = s.Close()
-	}
-	if e := <-ended; err == nil && !errors.Is(e, http.ErrServerClosed) {
-		err = e
-	}
-	return err
+	return serving.UntilDone(ctx, s, func() error {
+		if o.certFile == "" {
+			return s.Serve(l)
+		}
+		return s.ServeTLS(l, o.certFile, o.keyFile)
+	})
 }
 
 // newHandler makes the provider, and prints what it made up.

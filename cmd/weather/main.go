@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"vestibule.dev/vestibule/cmd/internal/serving"
 	"vestibule.dev/vestibule/cmd/internal/weather"
 )
 
@@ -61,24 +62,6 @@ func run(ctx context.Context, args []string) error {
 // serve serves until ctx is done.
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(l) }()
 	slog.Info("serving", "listen", l.Addr().String(), "path", weather.Path)
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serving: %w", err)
-	case <-ctx.Done():
-	}
-	// Clients leave streams open for as long as there is a server: they are cut off
-	// when the requests under way have had their time.
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	err := s.Shutdown(stopping)
-	if err != nil {
-		err = s.Close()
-	}
-	if e := <-ended; err == nil && !errors.Is(e, http.ErrServerClosed) {
-		err = e
-	}
-	return err
+	return serving.UntilDone(ctx, s, func() error { return s.Serve(l) })
 }
