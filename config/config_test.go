@@ -122,6 +122,24 @@ func create(t *testing.T, objects ...client.Object) {
 	}
 }
 
+// applySample applies samples/weather.yaml in a namespace, with the Secret and the Service
+// that it refers to.
+func applySample(t *testing.T, namespace string) {
+	t.Helper()
+	create(t,
+		&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "weather-oidc", Labels: map[string]string{v1alpha1.LabelAllowedFor: "weather"}},
+			StringData: map[string]string{"client-secret": "a secret"},
+		},
+		&corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "weather"},
+			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
+		})
+	if err := apply(t.Context(), env.Kubeconfig(), "-n", namespace, "-f", "samples/weather.yaml"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func connect(t *testing.T, cfg *rest.Config) client.Client {
 	t.Helper()
 	c, err := client.New(cfg, client.Options{Scheme: scheme})

@@ -19,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/hack/testlog"
 )
 
@@ -48,20 +47,7 @@ func works(t *testing.T, program, installed, developers string) {
 	if developers != installed {
 		create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: developers}})
 	}
-	create(t,
-		&corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace: developers, Name: "weather-oidc", Labels: map[string]string{v1alpha1.LabelAllowedFor: "weather"},
-			},
-			StringData: map[string]string{"client-secret": "a secret"},
-		},
-		&corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: developers, Name: "weather"},
-			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
-		})
-	if err := apply(t.Context(), env.Kubeconfig(), "-n", developers, "-f", "samples/weather.yaml"); err != nil {
-		t.Fatal(err)
-	}
+	applySample(t, developers)
 
 	gateways := &appsv1.Deployment{}
 	err := wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {

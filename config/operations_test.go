@@ -54,19 +54,8 @@ func TestTheOperationsPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	create(t,
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
-		&corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "weather-oidc", Labels: map[string]string{v1alpha1.LabelAllowedFor: "weather"}},
-			StringData: map[string]string{"client-secret": "a secret"},
-		},
-		&corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "weather"},
-			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
-		})
-	if err := apply(t.Context(), env.Kubeconfig(), "-n", namespace, "-f", "samples/weather.yaml"); err != nil {
-		t.Fatal(err)
-	}
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	applySample(t, namespace)
 	output := start(t, filepath.Join(bin, "controller"), "vestibule-system")
 	t.Cleanup(func() {
 		if t.Failed() {
