@@ -88,10 +88,10 @@ func (r *Reconciler) configOf(ctx context.Context, s *scope, name string) (*conf
 	return c, nil
 }
 
-// applyAskedPolicy changes what gateways do while they run, if somebody has asked for it.
-// It stands before the steps that can fail, and before the one that stops for what is
-// wrong: whoever locks somebody out does not have to mend everything else first. Only
-// rules that are wrong themselves do not take effect.
+// applyAskedPolicy applies the policy if anything but the controller has changed. It comes
+// before the steps that can fail, and before the one that stops at errors in the spec: a
+// user can be locked out while other things are broken. Only errors in the rules
+// themselves keep them from taking effect.
 func (r *Reconciler) applyAskedPolicy(ctx context.Context, s *scope) error {
 	d, c := s.seen.Gateway.Deployment, child{kindConfigMap, resources.PolicyName(s.server)}
 	//rule:policy-that-waits
@@ -219,9 +219,9 @@ func (r *Reconciler) render(s *scope) error {
 	return nil
 }
 
-// contents stand for what the spec refers to, by Reference.ID. What is missing, or cannot
-// be used, stays what it was: gateways have it still, and are not to lose it because
-// somebody makes it anew.
+// contents maps Reference.ID to a digest of what the spec refers to. For an object that is
+// missing, or that cannot be used, it is the digest of before: gateways still have that
+// content, and must not be replaced by gateways without it.
 func (s *scope) contents() map[string]string {
 	contents, before := map[string]string{}, resources.TemplateReferences(s.seen.Gateway.Deployment)
 	for _, ref := range s.seen.References {

@@ -76,7 +76,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 				t.Errorf("%s %s: there are others nevertheless: %v", kind, disguise, owned)
 			}
 			if disguise == "of an MCPServer that is gone" {
-				// It goes by itself, as after delete and create: nobody has to do anything.
+				// The garbage collector removes it, so there is nothing to do but wait.
 				w.wants(v1alpha1.ConditionAccepted, metav1.ConditionUnknown, v1alpha1.ReasonPredecessorRemains)
 				w.wants(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonNotStalled)
 				w.wants(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonProgressing)

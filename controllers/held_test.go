@@ -55,7 +55,7 @@ func lockedOut(s *v1alpha1.MCPServer) {
 	s.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Name: "nobody", Expression: "false"}}}
 }
 
-// Whoever locks somebody out does not have to mend everything else first.
+// A user can be locked out while other things are broken.
 func TestAccessRulesTakeEffectWhateverElseIsWrong(t *testing.T) {
 	t.Parallel()
 	for name, wrong := range map[string]func(w *world){
@@ -245,7 +245,7 @@ func TestRightsOutliveARollout(t *testing.T) {
 	w.finish()
 	w.pass(r)
 	if mayFollow() {
-		t.Error("rights stay that nobody needs")
+		t.Error("the gateway keeps rights that it does not need any more")
 	}
 }
 
@@ -291,7 +291,8 @@ func TestAShardThatSomebodyHasPlanted(t *testing.T) {
 	}
 }
 
-// Who asks for a pass gets one, with nothing remembered, and sees that it was made.
+// The annotation reconcile-at starts a pass that looks at everything anew. The status says
+// when that was done.
 func TestAPassIsAskedFor(t *testing.T) {
 	t.Parallel()
 	w, _ := served(t)
@@ -400,8 +401,8 @@ func TestWhatIsRetainedIsNoPartOfAnApplication(t *testing.T) {
 	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 }
 
-// A spec with a field that the controller does not know changes nothing: the field may
-// restrict somebody.
+// A spec with a field that the controller does not know changes nothing: the field may be
+// one that limits who gets in.
 func TestAnOlderController(t *testing.T) {
 	t.Parallel()
 	w, _ := served(t)

@@ -192,8 +192,8 @@ const (
 	// ReasonProgressDeadlineExceeded: pods are not ready in time, for no reason
 	// that is known.
 	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
-	// ReasonReferenceMissing: an object that the spec refers to, elsewhere than in
-	// upstreams, does not exist, so there is no current configuration.
+	// ReasonReferenceMissing: an object that the spec refers to under oauth or gateway.tls
+	// does not exist.
 	ReasonReferenceMissing = "ReferenceMissing"
 	// ReasonReferenceKeyMissing: such an object exists without the key.
 	ReasonReferenceKeyMissing = "ReferenceKeyMissing"

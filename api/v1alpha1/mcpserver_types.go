@@ -144,21 +144,21 @@ type MCPServerSpec struct {
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 }
 
-// Claim is a place on the web.
+// Claim is a host, or a path on a host, that one MCPServer alone is served at.
 type Claim struct {
-	// host is that of publicURL, with its port if it names one.
+	// host is the host of publicURL. It includes the port if publicURL has one.
 	//
 	// +required
 	// +kubebuilder:validation:MaxLength=256
 	Host string `json:"host"`
 
-	// path is that of publicURL, or of a route below it; empty for the whole host.
+	// path is the path of publicURL, or of a route below it. Empty means the whole host.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Path string `json:"path,omitempty"`
 
-	// since is when nobody else had it.
+	// since is when this MCPServer got the claim.
 	//
 	// +required
 	Since metav1.MicroTime `json:"since"`
@@ -194,9 +194,9 @@ type MCPServerStatus struct {
 	// +optional
 	URL string `json:"url,omitempty"`
 
-	// claims are the places on the web that this MCPServer has: that of publicURL, and
-	// those of its routes. Of two that would have one place, the one that had it first
-	// goes on.
+	// claims are the hosts and paths that this MCPServer is served at: the one of
+	// publicURL, and one for each route. If two MCPServers want the same one, the one with
+	// the earlier claim keeps it.
 	//
 	// +optional
 	// +listType=atomic
