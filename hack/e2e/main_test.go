@@ -101,6 +101,11 @@ func gatewayPods(t *testing.T, s *realcluster.Server) []string {
 	kubectl(t, "rollout", "status", "-n", s.Namespace, "deployment/weather-gateway", "--timeout=120s")
 	replicas := kubectl(t, "get", "deployment", "weather-gateway", "-n", s.Namespace, "-o", "jsonpath={.spec.replicas}")
 	var pods []string
+	defer func() {
+		if t.Failed() {
+			t.Log(kubectl(t, "get", "pods,replicasets", "-n", s.Namespace, "-o", "wide"))
+		}
+	}()
 	eventually(t, "the pods of before are gone", func() bool {
 		pods = strings.Fields(kubectl(t, "get", "pods", "-n", s.Namespace, "-l", "app.kubernetes.io/name=vestibule-gateway", "-o", "name"))
 		return strconv.Itoa(len(pods)) == replicas
