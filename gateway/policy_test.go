@@ -49,6 +49,9 @@ func TestThePolicyOfAnotherConfiguration(t *testing.T) {
 			routes(config.TargetRoute{Name: "two", Path: "/mcp"}, config.TargetRoute{Name: "mcp", Path: "/two"}, own.Routes[2]), 200, 403, 200,
 		},
 		"a route is gone": {config.Rules{}, routes(own.Routes[0]), 200, 503, 503},
+		"a route is new within another": {
+			config.Rules{}, routes(append(own.Routes[:3:3], config.TargetRoute{Name: "admin", Path: "/open/admin"})...), 200, 200, 200,
+		},
 		"a route has moved": {
 			config.Rules{}, routes(config.TargetRoute{Name: "mcp", Path: "/moved"}, own.Routes[1], own.Routes[2]), 503, 200, 200,
 		},
@@ -72,6 +75,47 @@ func TestThePolicyOfAnotherConfiguration(t *testing.T) {
 			}
 			if got := send(t, gw, "/mcp", "", toolCall("delete_all"), nil).Status; got == http.StatusOK {
 				t.Error("a request without a token is let through")
+			}
+		})
+	}
+}
+
+// A path belongs to a route that this gateway does not have yet. Neither does another route
+// of it serve the path, nor is a client told that nothing is there.
+func TestARouteOfANewerConfiguration(t *testing.T) {
+	t.Parallel()
+	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
+		twoScopes(c)
+		c.Routes = append(c.Routes, config.Route{Name: "open", Path: "/open", Transport: "HTTP", Public: true, BackendPath: "/open"})
+	}})
+	own := config.TargetsOf(gw.Config)
+	for _, row := range []struct {
+		newer   string // the path of a route
+		answers map[string]int
+	}{
+		{"/told", map[string]int{
+			"/told": 503, "/told/": 503, "/told/sse": 503, "/.well-known/oauth-protected-resource/told": 503,
+			"/tolder": 404, "/mcp": 401, "/.well-known/oauth-protected-resource/mcp": 200, "/token": 405, "/other": 404,
+		}},
+		{"/open/admin", map[string]int{"/open/admin": 503, "/open/admin/users": 503, "/open": 200, "/open/administrator": 200}},
+		{"/", map[string]int{
+			"/": 503, "/other": 503, "/mcp": 401, "/open": 200, "/register": 405,
+			"/.well-known/oauth-protected-resource": 200, "/.well-known/openid-configuration": 404,
+		}},
+	} {
+		t.Run(row.newer, func(t *testing.T) {
+			targets := &config.Targets{Version: config.Version, Upstreams: own.Upstreams,
+				Routes: append(own.Routes[:2:2], config.TargetRoute{Name: "newer", Path: row.newer})}
+			gateway.SetPolicy(t, gw.Gateways[0], gw.Config, &config.Rules{Scopes: gw.Config.Scopes}, targets)
+			for path, want := range row.answers {
+				resp, err := http.Get(gw.URL + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = resp.Body.Close()
+				if resp.StatusCode != want || want == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == "" {
+					t.Errorf("%s answers %d %v, want %d", path, resp.StatusCode, resp.Header, want)
+				}
 			}
 		})
 	}

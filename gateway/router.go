@@ -98,7 +98,7 @@ func (p *parts) router(d *drain) http.Handler {
 	}
 	//rule:metrics-on-the-public-port
 	mux.Handle(prefix+"/", rest(prefix+"/"))
-	return plainPaths(p.rules.guard(mux), nowhere)
+	return plainPaths(p.rules.guard(prefix, mux), nowhere)
 }
 
 // atRoot serves a route whose URL is the public URL. It is asked for what no other

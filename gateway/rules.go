@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"vestibule.dev/vestibule/gateway/config"
 	"vestibule.dev/vestibule/gateway/internal/cors"
+	"vestibule.dev/vestibule/gateway/internal/metadata"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/operations"
 	"vestibule.dev/vestibule/gateway/internal/pages"
@@ -37,6 +39,8 @@ type rules struct {
 	// routes are those that the rules are for, by path: the name of the one at a path may
 	// be another in the configuration.
 	routes map[string]*routeRules
+	// missing are the paths in routes at which the configuration has no route.
+	missing []string
 	// strangers are the upstreams of the configuration that the rules do not know, or know
 	// as something else, if they ask who a user is.
 	strangers map[string]bool
@@ -96,6 +100,9 @@ func compileRules(cfg *config.Config, r *config.Rules, targets *config.Targets) 
 		}
 		//rule:rules-by-name
 		c.routes[t.Path] = route
+		if !slices.ContainsFunc(own.Routes, func(r config.TargetRoute) bool { return r.Path == t.Path }) {
+			c.missing = append(c.missing, t.Path)
+		}
 	}
 	//rule:rules-of-another-upstream
 	if access.Asks() || allow.Asks() {
@@ -152,6 +159,22 @@ func (r *rules) proxy(route *config.Route) (proxy.Policy, *oauth.Error) {
 	return p, nil
 }
 
+// elsewhere reports whether a path below the public URL belongs to a route that the
+// configuration lacks. Another route of this gateway would serve the path by its own rules,
+// and clients would take a 404 for the end of their session.
+func (r *rules) elsewhere(path string) bool {
+	if len(r.missing) == 0 || config.IsOwnPath(path) {
+		return false
+	}
+	var nearest string
+	for route := range r.routes {
+		if len(route) > len(nearest) && (route == "/" || path == route || strings.HasPrefix(path, route+"/")) {
+			nearest = route
+		}
+	}
+	return slices.Contains(r.missing, nearest)
+}
+
 // Allowed says by which rule a user may have a grant. The error is policy.ErrDenied, or
 // that nobody can say, since rules know the user's upstream by another name.
 func (r *rules) Allowed(u policy.User) (rule string, err error) {
@@ -187,12 +210,22 @@ func (f *inForce) get() *rules { return f.current.Load() }
 type rulesKey struct{}
 
 // guard lets no request through before there are rules: without them everybody
-// would lose what they have. It gives each those that are in force when it comes.
-func (f *inForce) guard(next http.Handler) http.Handler {
+// would lose what they have. It gives each those that are in force when it comes, and
+// refuses those for a route that only a newer configuration has. The public URL has the
+// path prefix.
+func (f *inForce) guard(prefix string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rules := f.get()
 		if rules == nil {
 			oauth.WriteError(w, oauth.Unavailable(errNoRules))
+			return
+		}
+		path, document := strings.CutPrefix(r.URL.Path, metadata.PathResource)
+		below, ok := strings.CutPrefix(path, prefix)
+		every := document && below == "" // the document of the public URL, which every gateway has
+		//rule:route-of-a-newer-configuration
+		if ok && !every && rules.elsewhere(below) {
+			oauth.WriteError(w, oauth.Unavailable(errOtherRoutes))
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), rulesKey{}, rules)))

@@ -57,6 +57,12 @@ var accessMutants = []mutant{
 		pkg:  "gateway", run: "TestThePolicyOfAnotherConfiguration",
 	},
 	{
+		name: "route-of-a-newer-configuration",
+		rule: "no route serves a path that belongs to a newer route within it",
+		edit: never,
+		pkg:  "gateway", run: "TestARouteOfANewerConfiguration",
+	},
+	{
 		name: "rules-by-name",
 		rule: "the rules of a route are those of its path, whatever it is called",
 		edit: instead(`for _, o := range own.Routes {

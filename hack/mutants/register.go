@@ -23,7 +23,7 @@ var registerMutants = []mutant{
 	{
 		name: "resource-metadata-appended",
 		rule: "a resource's metadata is where the well-known suffix is inserted (RFC 9728 section 3.1)",
-		edit: replace(`wellKnownResource + prefix + strings.TrimSuffix(path, "/")`, `prefix + strings.TrimSuffix(path, "/") + wellKnownResource`),
+		edit: replace(`PathResource + prefix + strings.TrimSuffix(path, "/")`, `prefix + strings.TrimSuffix(path, "/") + PathResource`),
 		pkg:  "gateway", run: "TestMetadata|TestWhoIsNotLetThrough",
 	},
 	{

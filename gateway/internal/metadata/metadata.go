@@ -18,10 +18,13 @@ import (
 
 // Well-known URI suffixes.
 const (
-	wellKnownServer   = "/.well-known/oauth-authorization-server"
-	wellKnownResource = "/.well-known/oauth-protected-resource"
-	wellKnownKeys     = "/.well-known/jwks.json"
+	wellKnownServer = "/.well-known/oauth-authorization-server"
+	wellKnownKeys   = "/.well-known/jwks.json"
 )
+
+// PathResource is where the metadata of a protected resource begins (RFC 9728, section 3.1).
+// The path of the resource follows.
+const PathResource = "/.well-known/oauth-protected-resource"
 
 // Resource is one protected route.
 type Resource struct {
@@ -62,7 +65,7 @@ type Server struct {
 func ResourceMetadataURL(publicURL, path string) string {
 	origin, prefix := split(publicURL)
 	//rule:resource-metadata-appended
-	return origin + wellKnownResource + prefix + strings.TrimSuffix(path, "/")
+	return origin + PathResource + prefix + strings.TrimSuffix(path, "/")
 }
 
 // ServerMetadataURL is where the authorization server's document is (RFC 8414 section 3.1).
@@ -131,10 +134,10 @@ func (s Server) Documents() map[string]http.Handler {
 			atRoot = r
 			continue
 		}
-		documents[wellKnownResource+prefix+r.Path] = serve(func() (any, error) { return s.resource(r), nil })
+		documents[PathResource+prefix+r.Path] = serve(func() (any, error) { return s.resource(r), nil })
 	}
 	root := serve(func() (any, error) { return s.resource(atRoot), nil })
-	documents[wellKnownResource+prefix], documents[prefix+wellKnownResource] = root, root
+	documents[PathResource+prefix], documents[prefix+PathResource] = root, root
 	return documents
 }
 
