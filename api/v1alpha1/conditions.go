@@ -152,7 +152,8 @@ const (
 const (
 	// ReasonDiscovered: each provider answers, with the configured issuer.
 	ReasonDiscovered = "Discovered"
-	// ReasonUpstreamUnreachable: a gateway gets no answer, or no discovery document.
+	// ReasonUpstreamUnreachable: a gateway gets no answer, or no discovery document. If it
+	// got one before, for two minutes.
 	ReasonUpstreamUnreachable = "UpstreamUnreachable"
 	// ReasonUpstreamUntrusted: the provider's certificate is not good for it.
 	ReasonUpstreamUntrusted = "UpstreamUntrusted"

@@ -36,7 +36,7 @@ func Upstream(u *upstream.Upstream) func(context.Context) (string, *report.Failu
 			return "", &report.Failure{Reason: config.ReasonUpstreamFiles, Message: upstream.ErrFiles.Error()}
 		default:
 			return "", &report.Failure{
-				Reason:  config.ReasonUpstreamUnreachable,
+				Reason: config.ReasonUpstreamUnreachable, Outage: true,
 				Message: fmt.Sprintf("no discovery document from %s: %s", u.Issuer(), strings.TrimPrefix(err.Error(), upstream.ErrUnreachable.Error()+": ")),
 			}
 		}

@@ -16,6 +16,9 @@ import (
 const (
 	// failuresToFalse is how many failures in a row are one too many.
 	failuresToFalse = 3
+	// shortOutage is how long a check that has succeeded may fail by an outage before the
+	// controller is told. People are not to be called for every restart elsewhere.
+	shortOutage = 2 * time.Minute
 	// calm is the time between two runs of a check that succeeds, and urgent that
 	// of one that does not: a controller is to hear of either within 30 seconds.
 	calm   = 18 * time.Second
@@ -44,8 +47,12 @@ type Check struct {
 }
 
 // Failure says why a check failed: Reason is one of config's constants, Message
-// is for people.
-type Failure struct{ Reason, Message string }
+// is for people. Outage says that the failure may end by itself: if the check has
+// succeeded before, the controller is told only of one that lasts two minutes.
+type Failure struct {
+	Reason, Message string
+	Outage          bool
+}
 
 // Reporter runs checks and publishes what comes of them.
 type Reporter struct {
@@ -113,17 +120,20 @@ const (
 // watch runs one check again and again, and sends what it says when that changes.
 func (r *Reporter) watch(ctx context.Context, index int, c Check, outcomes chan<- outcome) {
 	said := config.Check{Status: statusUnknown}
+	var succeeded time.Time
 	for failures := 0; ; {
 		now := said
 		pause := calm
 		message, failure := run(ctx, c)
 		if failure == nil {
-			failures = 0
+			failures, succeeded = 0, time.Now()
 			now = config.Check{Status: statusTrue, Message: message}
 		} else {
 			failures++
 			pause = urgent
-			if failures >= failuresToFalse {
+			//rule:short-outages-told
+			short := failure.Outage && said.Status == statusTrue && time.Since(succeeded) < shortOutage
+			if failures >= failuresToFalse && !short {
 				now = config.Check{Status: statusFalse, Reason: failure.Reason, Message: failure.Message}
 			}
 			r.Log.DebugContext(ctx, "a check failed", "check", c.Name, "reason", failure.Reason, "message", failure.Message)

@@ -88,7 +88,7 @@ func TestOneSuccessIsEnoughAndThreeFailuresAreTooMany(t *testing.T) {
 		if got, _ := c.store(); got.Status != "True" || got.Message != "fine" {
 			t.Fatalf("after one success the report says %+v", got)
 		}
-		w.set(&Failure{config.ReasonStoreUnreachable, "no answer"})
+		w.set(&Failure{Reason: config.ReasonStoreUnreachable, Message: "no answer"})
 		failing := time.Now()
 		for {
 			time.Sleep(time.Second)
@@ -122,7 +122,7 @@ func TestOneFailureIsNotTold(t *testing.T) {
 		w := &world{}
 		c := start(t, w)
 		_, before := c.store()
-		w.set(&Failure{config.ReasonStoreUnreachable, "no answer"})
+		w.set(&Failure{Reason: config.ReasonStoreUnreachable, Message: "no answer"})
 		time.Sleep(calm + calm/6) // one run, and the next comes soon
 		w.set(nil)
 		time.Sleep(time.Minute)
@@ -135,6 +135,44 @@ func TestOneFailureIsNotTold(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An identity provider that is restarted calls nobody. One that never answered, and one
+// that answers something wrong, are told of at once.
+func TestAShortOutageIsNotTold(t *testing.T) {
+	outage := &Failure{Reason: config.ReasonUpstreamUnreachable, Message: "no answer", Outage: true}
+	wrong := &Failure{Reason: config.ReasonUpstreamCredentials, Message: "refused"}
+	for name, row := range map[string]struct {
+		first, then *Failure
+		lasts       time.Duration
+		want        string
+	}{
+		"short":            {nil, outage, shortOutage - 2*calm, "True"},
+		"long":             {nil, outage, shortOutage + 2*urgent, "False"},
+		"from the start":   {outage, outage, time.Minute, "False"},
+		"no outage":        {nil, wrong, time.Minute, "False"},
+		"an outage before": {wrong, outage, time.Minute, "False"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{failure: row.first}
+				c := start(t, w)
+				time.Sleep(time.Minute)
+				w.set(row.then)
+				time.Sleep(row.lasts)
+				synctest.Wait()
+				if got, _ := c.store(); got.Status != row.want {
+					t.Errorf("after %v the report says %+v", row.lasts, got)
+				}
+				w.set(nil)
+				time.Sleep(2 * calm)
+				synctest.Wait()
+				if got, _ := c.store(); got.Status != "True" {
+					t.Errorf("once it works again, the report says %+v", got)
+				}
+			})
+		})
+	}
 }
 
 func TestTheSameIsSaidAgainNowAndThen(t *testing.T) {
@@ -158,7 +196,7 @@ func TestAReportIsToldOnceThatCanBe(t *testing.T) {
 		w := &world{}
 		c := start(t, w)
 		c.set(true)
-		w.set(&Failure{config.ReasonStoreForbidden, "forbidden"})
+		w.set(&Failure{Reason: config.ReasonStoreForbidden, Message: "forbidden"})
 		time.Sleep(time.Minute)
 		c.set(false)
 		time.Sleep(2 * retryPublish)
@@ -195,7 +233,7 @@ func TestACheckMayBeRareOnceItIsTold(t *testing.T) {
 		if n := runs(time.Hour); n < 50 || n > 72 {
 			t.Errorf("%d runs in an hour in which all is well", n)
 		}
-		w.set(&Failure{config.ReasonPublicURLUnreachable, "no answer"})
+		w.set(&Failure{Reason: config.ReasonPublicURLUnreachable, Message: "no answer"})
 		time.Sleep(every + every/6 + 3*urgent)
 		synctest.Wait()
 		if got, _ := c.store(); got.Status != "False" {
