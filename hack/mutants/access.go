@@ -45,6 +45,18 @@ var accessMutants = []mutant{
 		pkg:  "gateway/internal/grants", run: "TestKnownTokensOutliveAnOutageForAWhile",
 	},
 	{
+		name: "bookmarks-of-an-api-server-without-etcd",
+		rule: "a watch is no sign that the API server reaches etcd",
+		edit: never,
+		pkg:  "gateway/internal/store/kubernetes", run: "TestAWatchOfAnAPIServerWithoutEtcd",
+	},
+	{
+		name: "short-outages-told",
+		rule: "an identity provider that is away for a moment makes no condition False",
+		edit: instead("short := false"),
+		pkg:  "gateway/internal/report", run: "TestAShortOutageIsNotTold",
+	},
+	{
 		name: "outage-refuses-tokens",
 		rule: "a store that is away makes no token invalid",
 		edit: replace("Unavailable(err)", "InvalidToken(err.Error())"),

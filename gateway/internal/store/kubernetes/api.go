@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/apiserver"
@@ -16,6 +17,10 @@ import (
 type api struct {
 	client *apiserver.Client
 	field  string // of the object, where the records are
+	now    func() time.Time
+
+	mu    sync.Mutex
+	asked time.Time // when the newest read began that etcd has answered
 }
 
 func newAPI(o Options) (*api, error) {
@@ -34,7 +39,7 @@ func newAPI(o Options) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &api{client: client, field: kind.field}, nil
+	return &api{client: client, field: kind.field, now: o.Now}, nil
 }
 
 // object is a shard as the API server has it at one version.
@@ -47,11 +52,25 @@ type object struct {
 
 // get reads a shard from etcd.
 func (a *api) get(ctx context.Context, name string) (*object, error) {
+	began := a.now()
 	content, err := a.client.Get(ctx, name)
 	if err != nil {
 		return nil, err
 	}
+	a.mu.Lock()
+	if began.After(a.asked) {
+		a.asked = began
+	}
+	a.mu.Unlock()
 	return a.decode(content)
+}
+
+// reachedEtcd returns a time at which the API server was known to reach etcd, or the zero
+// time.
+func (a *api) reachedEtcd() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.asked
 }
 
 // patch applies a JSON patch and returns the version that has it.

@@ -135,6 +135,8 @@ func (c cluster) options(l *link) Options {
 	}
 	if l != nil {
 		o.WrapTransport = l.wrap
+	} else {
+		o.ConfirmEvery = 50 * time.Millisecond // nobody counts its reads
 	}
 	return o
 }

@@ -37,6 +37,9 @@ type Options struct {
 	Replicas int
 	// SweepEvery is the mean time between two sweeps; unset, five minutes.
 	SweepEvery time.Duration
+	// ConfirmEvery is the mean time between two reads that show that the API server
+	// reaches etcd; unset, 20 seconds.
+	ConfirmEvery time.Duration
 	// WrapTransport, when set, wraps what sends the requests.
 	WrapTransport func(http.RoundTripper) http.RoundTripper
 	// Now tells the time; unset, time.Now.
@@ -46,7 +49,8 @@ type Options struct {
 }
 
 const (
-	sweepEvery = 5 * time.Minute
+	sweepEvery   = 5 * time.Minute
+	confirmEvery = 20 * time.Second
 	// callTimeout bounds each call, whoever waits for it.
 	callTimeout = 10 * time.Second
 )
@@ -82,6 +86,9 @@ func New(o Options) (*Store, error) {
 	}
 	if o.SweepEvery <= 0 {
 		o.SweepEvery = sweepEvery
+	}
+	if o.ConfirmEvery <= 0 {
+		o.ConfirmEvery = confirmEvery
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -198,6 +205,7 @@ func (s *Store) Run(ctx context.Context, observe store.Observer) error {
 		}
 	}
 	all.Go(func() { s.sweep(ctx) })
+	all.Go(func() { s.confirm(ctx) })
 	all.Go(func() {
 		for _, shards := range s.shards {
 			for _, sh := range shards {
@@ -228,6 +236,21 @@ func (s *Store) sweep(ctx context.Context) {
 	}
 }
 
+// confirm reads some shard from etcd, now and then. An API server that has lost etcd keeps
+// watches open and sends bookmarks, while another one takes writes.
+func (s *Store) confirm(ctx context.Context) {
+	for {
+		if s.opts.Now().Sub(s.api.reachedEtcd()) >= s.opts.ConfirmEvery/2 {
+			shards := s.shards[store.Grant]
+			// A failure leaves the time of the last read as it is.
+			_, _ = shards[rand.IntN(len(shards))].read(ctx) //nolint:gosec // not a secret
+		}
+		if !wait.For(ctx, wait.Jitter(s.opts.ConfirmEvery)) {
+			return
+		}
+	}
+}
+
 // Close cancels the reads and patches under way, and returns when all have ended. Their
 // callers get store.ErrUnavailable. Run must have returned.
 func (s *Store) Close() error {
@@ -238,13 +261,19 @@ func (s *Store) Close() error {
 // Synced is closed when every shard was read once.
 func (s *Store) Synced() <-chan struct{} { return s.synced }
 
-// Heard returns when the watch of the record's shard last said something.
+// Heard returns when the watch of the record's shard last said something, or when the API
+// server was last known to reach etcd, if that was earlier.
 func (s *Store) Heard(kind store.Kind, id store.ID) time.Time {
 	sh := s.shard(kind, id)
 	if sh == nil {
 		return time.Time{}
 	}
-	return sh.lastHeard()
+	heard, reached := sh.lastHeard(), s.api.reachedEtcd()
+	//rule:bookmarks-of-an-api-server-without-etcd
+	if reached.Before(heard) {
+		return reached
+	}
+	return heard
 }
 
 // errNoShard is no ErrNotFound: that would be the word of a shard.

@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/store/conformance"
@@ -102,6 +104,31 @@ func (s *Store) versionSeen() uint64 {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return sh.version
+}
+
+// An API server without etcd keeps its watches open. What they say then shows nothing.
+func TestAWatchOfAnAPIServerWithoutEtcd(t *testing.T) {
+	c := newCluster(t, "Secret")
+	l, o := &link{}, &conformance.Told{}
+	options := c.options(l)
+	options.ConfirmEvery = 50 * time.Millisecond
+	s, other := openWith(t, options), c.open(t, nil)
+	conformance.Start(t, s, o.Observe)
+	id, value := conformance.CreateRecord(t, s)
+	conformance.Eventually(t, "the store is heard of", func() bool { return !s.Heard(store.Grant, id).IsZero() })
+
+	l.onGet(answers(http.StatusInternalServerError, metav1.StatusReasonInternalError))
+	cut := time.Now() // A read that began before may still succeed.
+	next := conformance.NewValue("by another")
+	if err := other.CompareAndSwap(t.Context(), store.Grant, id, value, next); err != nil {
+		t.Fatal(err)
+	}
+	conformance.Eventually(t, "the watch brings the change", func() bool { return s.shard(store.Grant, id).lastHeard().After(cut) })
+	if heard := s.Heard(store.Grant, id); heard.After(cut) {
+		t.Errorf("reads fail since %v, and Heard says %v", cut, heard)
+	}
+	l.onGet(nil)
+	conformance.Eventually(t, "Heard advances", func() bool { return s.Heard(store.Grant, id).After(cut) })
 }
 
 // A connection can die without a word.
