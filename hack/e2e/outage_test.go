@@ -115,6 +115,16 @@ func TestTheAPIServerGoesAway(t *testing.T) {
 	eventually(t, "refreshes work again", func() bool { return c.Refresh(t.Context()) == nil })
 	l.end(t)
 	becomes(t, one, "Ready", "True", "")
+
+	// The programs of the cluster itself wait for up to a minute before they look again. The
+	// tests to come are not about that.
+	for _, component := range []string{"kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet"} {
+		must(t, cluster.Restart(t.Context(), component))
+	}
+	// Once pods are replaced, all of them work.
+	kubectl(t, "rollout", "restart", "-n", one.Namespace, "deployment/weather-gateway")
+	gatewayPods(t, one)
+	becomes(t, one, "Ready", "True", "")
 }
 
 // eventually waits for what takes seconds.

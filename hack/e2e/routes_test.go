@@ -79,7 +79,7 @@ func TestRoutesWithRulesAndServersOfTheirOwn(t *testing.T) {
 			document := kubectl(t, "get", "configmap", config, "-n", two.Namespace, "-o", "jsonpath={.data}")
 			return strings.Contains(document, "introduced.") == (routes == "many")
 		})
-		kubectl(t, "rollout", "status", "-n", two.Namespace, "deployment/weather-gateway", "--timeout=120s")
+		gatewayPods(t, two)
 		becomes(t, two, "Ready", "True", "")
 	}
 	set(manyRoutes, "many")

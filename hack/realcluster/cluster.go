@@ -54,7 +54,8 @@ type node interface {
 	load(ctx context.Context, command string) (tag string, err error)
 	// loadBinary gives the node an image that is a static program alone.
 	loadBinary(ctx context.Context, path, image string) error
-	// component stops or starts a program of the control plane.
+	// component stops, starts or restarts a program of the control plane. It restarts the
+	// kubelet and kube-proxy, too.
 	component(ctx context.Context, action, name string) error
 }
 
@@ -129,6 +130,12 @@ func (c *Cluster) Stop(ctx context.Context, component string) error {
 // Start ends what Stop began. It does not wait.
 func (c *Cluster) Start(ctx context.Context, component string) error {
 	return c.node.component(ctx, "start", component)
+}
+
+// Restart kills a program of the control plane, the kubelet or kube-proxy, which then
+// starts again. It does not wait.
+func (c *Cluster) Restart(ctx context.Context, component string) error {
+	return c.node.component(ctx, "restart", component)
 }
 
 // Plugin builds Vestibule's plug-in, which Kubectl knows from then on.

@@ -114,13 +114,19 @@ func (k *kind) loadBinary(ctx context.Context, path, image string) error {
 	return err
 }
 
-// component takes the manifest of a static pod away from the kubelet, or gives it back.
+// component takes the manifest of a static pod away from the kubelet, or gives it back. To
+// restart a program it kills the process: the kubelet or systemd starts another.
 func (k *kind) component(ctx context.Context, action, name string) error {
+	node := k.name() + "-control-plane"
+	if action == "restart" {
+		_, err := k.run(ctx, nil, "docker", "exec", node, "pkill", "-KILL", "-f", "^(/[^ ]*/)?"+name+" ")
+		return err
+	}
 	const manifests, aside = "/etc/kubernetes/manifests/", "/root/"
 	from, to := manifests, aside
 	if action == "start" {
 		from, to = aside, manifests
 	}
-	_, err := k.run(ctx, nil, "docker", "exec", k.name()+"-control-plane", "mv", from+name+".yaml", to)
+	_, err := k.run(ctx, nil, "docker", "exec", node, "mv", from+name+".yaml", to)
 	return err
 }
