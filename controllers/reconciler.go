@@ -44,6 +44,10 @@ import (
 // +kubebuilder:rbac:groups=monitoring.coreos.com,resources=podmonitors,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 //
+// Of another install it may read whether that is still there.
+//
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=vestibule-controller,verbs=get
+//
 // In its own namespace it takes the lease by which one of several leads, and says so.
 //
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,namespace=vestibule-system,verbs=get;create;update
@@ -66,6 +70,9 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Image is that of the gateways.
 	Image string
+	// Identity names the install of the controller by its Lease: "<namespace>/<name>". One
+	// without a Lease leaves alone what another install manages, and is not noticed by it.
+	Identity string
 	// Upgrades is how many gateways that are available are replaced at a time when
 	// another controller renders them otherwise; 0 for DefaultUpgrades.
 	Upgrades int
@@ -123,6 +130,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	if server.Annotations[v1alpha1.AnnotationReconcile] != server.Status.LastHandledReconcileAt {
 		r.forget(request.NamespacedName)
+	}
+	server, err := r.take(ctx, server)
+	switch {
+	case apierrors.IsConflict(err):
+		return ctrl.Result{RequeueAfter: time.Second}, nil
+	case err != nil:
+		return ctrl.Result{}, err
+	case server == nil:
+		return ctrl.Result{RequeueAfter: retryIncumbent}, nil
 	}
 	s := newScope(server)
 	s.seen.Failure = r.pass(ctx, s)

@@ -50,23 +50,34 @@ func NewScheme() (*runtime.Scheme, error) {
 // with the cluster should not have to wait for long.
 const retryMost = 2 * time.Minute
 
-// Setup adds the controller to a manager whose cache has the CacheOptions of these
-// namespaces. Gateways run this image. upgrades is how many of them that are available
-// are replaced at a time by those of another image, or as another controller renders
-// them.
-func Setup(ctx context.Context, mgr ctrl.Manager, namespaces []string, image string, upgrades int) error {
+// Options are what the controller is told.
+type Options struct {
+	// Namespaces are those to work in; none means all.
+	Namespaces []string
+	// Image is that of the gateways.
+	Image string
+	// Identity is the Reconciler's.
+	Identity string
+	// Upgrades is how many gateways that are available are replaced at a time by those of
+	// another image, or as another controller renders them.
+	Upgrades int
+}
+
+// Setup adds the controller to a manager whose cache has the CacheOptions of the same
+// namespaces.
+func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := metrics.Registry.Register(counter{mgr.GetClient()}); err != nil {
 		return fmt.Errorf("setting up the metrics: %w", err)
 	}
-	contents, err := newContents(mgr, namespaces)
+	contents, err := newContents(mgr, o.Namespaces)
 	if err != nil {
 		return err
 	}
-	r, err := New(mgr, contents, image)
+	r, err := New(mgr, contents, o.Image)
 	if err != nil {
 		return err
 	}
-	r.Upgrades = upgrades
+	r.Upgrades, r.Identity = o.Upgrades, o.Identity
 	c, err := watch(ctx, mgr, contents, r, controller.Options{
 		MaxConcurrentReconciles: 4,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, retryMost),
@@ -74,7 +85,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, namespaces []string, image str
 	if err != nil {
 		return err
 	}
-	r.follow(mgr, namespaces, c)
+	r.follow(mgr, o.Namespaces, c)
 	return nil
 }
 

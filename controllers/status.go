@@ -42,6 +42,9 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 			kept = append(kept, c) // One that an older controller knew is dropped.
 		}
 	}
+	if c := r.contested(s); c != nil {
+		kept = append(kept, *c)
+	}
 	status.Conditions = kept
 	for _, c := range all {
 		meta.SetStatusCondition(&status.Conditions, c)

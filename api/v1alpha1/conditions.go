@@ -1,7 +1,7 @@
 package v1alpha1
 
-// The conditions of an MCPServer. Each is always present, and Unknown until
-// what it speaks of has been observed.
+// The conditions of an MCPServer. All but ControllerConflict are always present, and
+// Unknown until what they speak of has been observed.
 const (
 	// ConditionAccepted says that the spec makes sense beyond what the schema can say.
 	ConditionAccepted = "Accepted"
@@ -21,6 +21,9 @@ const (
 	// ConditionMCPManagerCompatible says whether MCP Manager can connect. It does
 	// not gate Ready: other clients ask for less.
 	ConditionMCPManagerCompatible = "MCPManagerCompatible"
+	// ConditionControllerConflict is there, and True, while a second install of the
+	// controller is given this MCPServer, and leaves it alone.
+	ConditionControllerConflict = "ControllerConflict"
 	// ConditionReconciling is True while the cluster is being brought to the spec.
 	// Tools that follow kstatus read it.
 	ConditionReconciling = "Reconciling"
@@ -44,6 +47,10 @@ const (
 // ReasonCheckFailed is the reason of a condition that is False because of a
 // gateway's check that this controller does not know: the gateway is the newer.
 const ReasonCheckFailed = "CheckFailed"
+
+// ReasonAnotherController is the reason of ControllerConflict: another install of the
+// controller manages the MCPServer.
+const ReasonAnotherController = "AnotherController"
 
 // Reasons of Accepted.
 const (

@@ -177,6 +177,12 @@ type MCPServerStatus struct {
 	// +optional
 	ControllerVersion string `json:"controllerVersion,omitempty"`
 
+	// controller is the install of the controller that manages this MCPServer: the namespace
+	// and name of its Lease. Another install changes nothing while that Lease is renewed.
+	//
+	// +optional
+	Controller string `json:"controller,omitempty"`
+
 	// lastHandledReconcileAt is the value of the annotation
 	// mcp.vestibule.dev/reconcile-at that was last acted on.
 	//

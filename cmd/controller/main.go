@@ -113,7 +113,7 @@ func run(ctx context.Context, o *options) error {
 		HealthProbeBindAddress:        o.probes,
 		PprofBindAddress:              o.profiles,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "vestibule-controller",
+		LeaderElectionID:              controllers.LeaseName,
 		LeaderElectionNamespace:       o.leaseNamespace,
 		LeaderElectionReleaseOnCancel: true, // Nothing runs after Start returns.
 	})
@@ -125,12 +125,33 @@ func run(ctx context.Context, o *options) error {
 			return fmt.Errorf("adding a probe: %w", err)
 		}
 	}
-	if err := controllers.Setup(ctx, mgr, split(o.namespaces), o.image, o.upgrades); err != nil {
+	if err := controllers.Setup(ctx, mgr, controllers.Options{
+		Namespaces: split(o.namespaces), Image: o.image, Identity: o.identity(), Upgrades: o.upgrades,
+	}); err != nil {
 		return err
 	}
 	slog.Info("starting", "version", version.Version, "gateway_image", o.image, "namespaces", o.namespaces)
 	return mgr.Start(ctx)
 }
+
+// identity names this install by its Lease. It is empty without leader election.
+func (o *options) identity() string {
+	if !o.leaderElect {
+		return ""
+	}
+	namespace := o.leaseNamespace
+	if namespace == "" {
+		own, err := os.ReadFile(namespaceFile)
+		if err != nil {
+			return "" // The manager does not start: leader election needs the namespace.
+		}
+		namespace = string(own)
+	}
+	return namespace + "/" + controllers.LeaseName
+}
+
+// namespaceFile has the name of a pod's own namespace.
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 // split reads a list of names, of which none is empty.
 func split(list string) []string {

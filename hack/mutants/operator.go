@@ -3,6 +3,12 @@ package main
 // The controller: whose objects are whose, and what it changes when.
 var operatorMutants = []mutant{
 	{
+		name: "controller-fights",
+		rule: "of two installs of the controller the second changes nothing",
+		edit: never,
+		pkg:  "controllers", run: "TestTwoControllersDoNotFight",
+	},
+	{
 		name: "secret-of-anybody",
 		rule: "a Secret is used only by the MCPServer that it is allowed for",
 		edit: always,

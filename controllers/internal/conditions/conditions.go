@@ -27,6 +27,9 @@ func All(o *Observation) []metav1.Condition {
 		stalled(gating),
 		ready(gating),
 	})
+	if o.Incumbent != nil {
+		all = append(all, ControllerConflict(o))
+	}
 	for i := range all {
 		all[i].ObservedGeneration = o.Server.Generation
 		all[i].Message = bounded(all[i].Message)

@@ -18,7 +18,8 @@ import (
 // Of reasons that are in none of these lists, Argo CD shows Degraded, and who waits with
 // kstatus goes on waiting.
 var (
-	well = []string{v1alpha1.ReasonStoreNotGrown,
+	well = []string{
+		v1alpha1.ReasonStoreNotGrown, v1alpha1.ReasonAnotherController,
 		v1alpha1.ReasonAccepted, v1alpha1.ReasonBound, v1alpha1.ReasonMigrated, v1alpha1.ReasonDiscovered, v1alpha1.ReasonAvailable, v1alpha1.ReasonWaitingForUpgrade, v1alpha1.ReasonNotScaling,
 		v1alpha1.ReasonCompatible, v1alpha1.ReasonSettled, v1alpha1.ReasonNotStalled, v1alpha1.ReasonReady,
 		// These do not gate Ready.

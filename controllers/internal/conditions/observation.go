@@ -45,6 +45,9 @@ type Observation struct {
 	Autoscaler *autoscalingv2.HorizontalPodAutoscaler
 	// Missing are what the spec asks for and the cluster has no API of.
 	Missing []Missing
+	// Incumbent is another install of the controller, which manages the MCPServer. Nil if
+	// this one does.
+	Incumbent *Incumbent
 	// Failure is what went wrong in this pass, so that it is repeated.
 	Failure error
 	// Held says that the gateways stay as they were, since they would lack something.

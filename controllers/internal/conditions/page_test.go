@@ -286,6 +286,10 @@ var examples = []example{
 	}},
 	{v1alpha1.ConditionMCPManagerCompatible, v1alpha1.ReasonBindingNotReady, func(o *conditions.Observation) { shared(o).Ready = 0 }},
 
+	{v1alpha1.ConditionControllerConflict, v1alpha1.ReasonAnotherController, func(o *conditions.Observation) {
+		o.Incumbent = &conditions.Incumbent{Install: "vestibule-system/vestibule-controller", Self: "team-a/vestibule-controller"}
+	}},
+
 	{v1alpha1.ConditionReconciling, v1alpha1.ReasonSettled, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, func(o *conditions.Observation) { unready(o, 0); rolling(o) }},
 	{v1alpha1.ConditionReconciling, v1alpha1.ReasonRetrying, func(o *conditions.Observation) {
