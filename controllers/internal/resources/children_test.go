@@ -12,6 +12,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/yaml"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
@@ -80,10 +83,11 @@ func children(t *testing.T, server *v1alpha1.MCPServer) []any {
 
 // A review shows what changes in users' clusters as a difference of these files.
 func TestChildren(t *testing.T) {
-	for _, name := range []string{"everything", "minimal", "memory", "migration", "exposed", "ingress"} {
+	for _, name := range []string{"everything", "minimal", "memory", "migration", "exposed", "ingress", "retained"} {
 		t.Run(name, func(t *testing.T) {
 			var got []byte
 			for _, child := range children(t, read(t, name)) {
+				setKind(t, child)
 				data, err := yaml.Marshal(child)
 				if err != nil {
 					t.Fatal(err)
@@ -106,6 +110,21 @@ func TestChildren(t *testing.T) {
 			}
 		})
 	}
+}
+
+// setKind completes an object that is created, so that the golden files are manifests.
+// Objects that are applied have their kind.
+func setKind(t *testing.T, child any) {
+	t.Helper()
+	o, ok := child.(runtime.Object)
+	if !ok {
+		return
+	}
+	kind, err := apiutil.GVKForObject(o, scheme.Scheme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.GetObjectKind().SetGroupVersionKind(kind)
 }
 
 func read(t *testing.T, name string) *v1alpha1.MCPServer {
