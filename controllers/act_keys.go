@@ -30,27 +30,25 @@ const (
 func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 	c := child{kindSecret, resources.KeysName(s.server)}
 	meta := s.own(c)
-	if meta == nil {
+	if meta == nil || s.seen.Store.KeysReplaced {
 		return nil
 	}
 	now, commands := r.Now(), resources.KeyCommands{
 		Rotate: r.keyCommand(s, v1alpha1.AnnotationRotateKeys), Drop: r.keyCommand(s, v1alpha1.AnnotationDropKeys),
 	}
-	id := memoID(client.ObjectKeyFromObject(s.server), c)
-	if blank, ok := r.keys.at(id, stateOf(meta)); ok {
-		changes, err := resources.TurnKeys(blank.DeepCopy(), s.server, commands, now)
+	if known, ok := r.keys.at(s.keysID(), stateOf(meta)); ok {
+		changes, err := resources.TurnKeys(known.blank.DeepCopy(), s.server, commands, now)
 		if err == nil && !changes.Changed && len(changes.Dropping) == 0 {
 			r.afterKeys(s, changes)
 			return nil
 		}
 	}
-	secret := &corev1.Secret{}
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(meta), secret)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading Secret %s: %w", c.name, err)
+	secret, err := r.readKeys(ctx, s)
+	if err != nil {
+		return err
 	}
-	if err != nil || !resources.IsOf(s.server, secret) {
-		return nil // The next pass says that it is gone.
+	if secret == nil || !resources.IsOf(s.server, secret) || !resources.FingerprintKeys(secret).Fit(s.server) {
+		return nil // The next pass says that it is gone, or replaced.
 	}
 	before := secret.DeepCopy()
 	changes, err := resources.TurnKeys(secret, s.server, commands, now)
@@ -70,11 +68,7 @@ func (r *Reconciler) rotateKeys(ctx context.Context, s *scope) error {
 			return err
 		}
 	}
-	blank, err := resources.BlankKeys(secret)
-	if err != nil {
-		return fmt.Errorf("reading the keys in Secret %s: %w", c.name, err)
-	}
-	r.keys.remember(id, stateOf(secret), blank)
+	s.fingerprint = r.rememberKeys(s, secret).fingerprints.Current()
 	r.afterKeys(s, changes)
 	return nil
 }

@@ -24,6 +24,9 @@ const eventAdopted = "StoreAdopted"
 // It stands before the step that stops for a spec that is not accepted: whoever has
 // asked for their records to be kept does not have to write a perfect spec first.
 func (r *Reconciler) retain(ctx context.Context, s *scope) error {
+	if s.seen.Store.KeysReplaced {
+		return nil
+	}
 	if err := r.claimAll(ctx, s, resources.IsOf); err != nil {
 		return err
 	}

@@ -32,11 +32,7 @@ func (r *Reconciler) ensureKeys(ctx context.Context, s *scope) error {
 	}
 	s.children[child{kindSecret, keys.Name}] = there
 	if there == client.Object(keys) { // Made just now, so there is no need to read them.
-		blank, err := resources.BlankKeys(keys)
-		if err != nil {
-			return fmt.Errorf("reading the keys in Secret %s: %w", keys.Name, err)
-		}
-		r.keys.remember(memoID(client.ObjectKeyFromObject(s.server), child{kindSecret, keys.Name}), stateOf(keys), blank)
+		s.fingerprint = r.rememberKeys(s, keys).fingerprints.Current()
 	}
 	return nil
 }

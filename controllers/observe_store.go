@@ -51,13 +51,20 @@ func (r *Reconciler) observeStore(ctx context.Context, s *scope) error {
 	if err := r.observeChild(ctx, s, keys, s.sure); err != nil {
 		return err
 	}
+	if err := r.observeKeys(ctx, s, seen); err != nil {
+		return err
+	}
 	if err := r.observeShards(ctx, s, seen); err != nil {
 		return err
 	}
 	used := len(s.shards[resources.Clients]) > 0 || len(s.shards[resources.Grants]) > 0 ||
-		s.seen.Gateway.Deployment != nil || s.role() != nil || wasBound(s.server)
+		s.seen.Gateway.Deployment != nil || s.role() != nil || wasBound(s.server) ||
+		s.server.Status.KeyFingerprint != ""
 	if s.children[keys] == nil && used {
 		if err := r.observeChild(ctx, s, keys, true); err != nil {
+			return err
+		}
+		if err := r.observeKeys(ctx, s, seen); err != nil {
 			return err
 		}
 		seen.KeysLost = s.children[keys] == nil
@@ -267,7 +274,7 @@ func (s *scope) role() *rbacv1.Role {
 }
 
 // boundBefore are the reasons of a store that is not bound, and was.
-var boundBefore = []string{v1alpha1.ReasonKeysLost, v1alpha1.ReasonStoreObjectLost, v1alpha1.ReasonKeyDropPending}
+var boundBefore = []string{v1alpha1.ReasonKeysLost, v1alpha1.ReasonKeysReplaced, v1alpha1.ReasonStoreObjectLost, v1alpha1.ReasonKeyDropPending}
 
 // wasBound says whether, by the status, the store has been in use.
 func wasBound(server *v1alpha1.MCPServer) bool {

@@ -222,6 +222,8 @@ var situations = []situation{
 	{conditionType: v1alpha1.ConditionOAuthKVBound, status: isUnknown, reason: v1alpha1.ReasonNotReported},
 	{conditionType: v1alpha1.ConditionOAuthKVBound, status: isFalse, reason: v1alpha1.ReasonKeysLost, says: "Restore",
 		after: func(w *world) { w.remove(&corev1.Secret{}, w.gateway()+"-keys") }},
+	{conditionType: v1alpha1.ConditionOAuthKVBound, status: isFalse, reason: v1alpha1.ReasonKeysReplaced, says: "-gateway-keys",
+		after: func(w *world) { w.plant(func(*corev1.Secret) {}) }},
 	{conditionType: v1alpha1.ConditionOAuthKVBound, status: isFalse, reason: v1alpha1.ReasonStoreObjectLost, says: "-gateway-clients-0",
 		after: func(w *world) { w.remove(&corev1.Secret{}, w.gateway()+"-clients-0") }},
 	ofStore(v1alpha1.ReasonStoreForbidden),

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
@@ -88,8 +87,7 @@ type Reconciler struct {
 	configs memo[*config.Config]
 	applied applied
 	places  places
-	// keys are the Secrets with the keys, without these.
-	keys memo[*corev1.Secret]
+	keys    memo[knownKeys]
 	// schema is the cluster's of MCPServers, and unknown what of a spec it has beyond ours.
 	schema  published
 	unknown memo[[]string]
@@ -259,6 +257,8 @@ type scope struct {
 
 	children children
 	shards   shards
+	// fingerprint is that of the key Secret, or empty if it was not read.
+	fingerprint string
 	// left are the shards that are there though the spec has no store of that type, by
 	// their kinds.
 	left map[string][]client.Object
@@ -299,7 +299,7 @@ func newScope(server *v1alpha1.MCPServer) *scope {
 
 // mayAct stops where the spec is not accepted, or records would be lost.
 func mayAct(_ context.Context, s *scope) error {
-	if len(s.seen.Refusals) > 0 || s.seen.Store.KeysLost || len(s.seen.Store.Lost) > 0 {
+	if len(s.seen.Refusals) > 0 || s.seen.Store.KeysLost || s.seen.Store.KeysReplaced || len(s.seen.Store.Lost) > 0 {
 		return errStop
 	}
 	return nil

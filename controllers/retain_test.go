@@ -166,7 +166,7 @@ func TestWhatIsRetainedIsAdopted(t *testing.T) {
 			w.reports(w.rollOut(), nil)
 			w.pass(r)
 			w.record(c.kind, 2)
-			keys := w.keys()
+			keys, fingerprint := w.keys(), w.get().Status.KeyFingerprint
 			w.collect()
 			w.pass(r)
 
@@ -186,6 +186,9 @@ func TestWhatIsRetainedIsAdopted(t *testing.T) {
 				w.reports(w.rollOut(), nil)
 				w.pass(r)
 				w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+				if got := w.get().Status.KeyFingerprint; got == "" || got != fingerprint {
+					t.Errorf("the fingerprint is %q, want %q", got, fingerprint)
+				}
 				w.settle(r, newTap(nil))
 				if w.keys() != keys || !w.recorded(c.kind, 2) {
 					t.Error("the keys or the record are others")

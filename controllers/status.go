@@ -33,6 +33,9 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	if s.seen.Applied && meta.IsStatusConditionTrue(all, v1alpha1.ConditionOAuthKVBound) {
 		status.Store = s.server.Spec.Bindings.OAuthKV.Type
 	}
+	if f := s.keyFingerprint(); f != "" {
+		status.KeyFingerprint = f
+	}
 	if s.retains {
 		status.DeletionPolicy = cmp.Or(s.server.Spec.DeletionPolicy, v1alpha1.DeletionDelete)
 	}
@@ -80,7 +83,7 @@ func (r *Reconciler) warn(s *scope, next *v1alpha1.MCPServer) {
 	before := meta.FindStatusCondition(s.server.Status.Conditions, v1alpha1.ConditionOAuthKVBound)
 	now := meta.FindStatusCondition(next.Status.Conditions, v1alpha1.ConditionOAuthKVBound)
 	switch now.Reason {
-	case v1alpha1.ReasonKeysLost, v1alpha1.ReasonStoreObjectLost:
+	case v1alpha1.ReasonKeysLost, v1alpha1.ReasonKeysReplaced, v1alpha1.ReasonStoreObjectLost:
 		if before != nil && before.Reason == now.Reason && before.Message == now.Message {
 			return
 		}

@@ -115,6 +115,9 @@ const (
 	ReasonMigrated = "Migrated"
 	// ReasonKeysLost: the Secret with the gateway's keys is gone.
 	ReasonKeysLost = "KeysLost"
+	// ReasonKeysReplaced: the Secret with the gateway's keys is not the one that the status
+	// names by its fingerprint.
+	ReasonKeysReplaced = "KeysReplaced"
 	// ReasonStoreObjectLost: objects that records were in are gone.
 	ReasonStoreObjectLost = "StoreObjectLost"
 	// ReasonStoreForbidden: the API server refuses the gateway's service account.

@@ -221,6 +221,15 @@ type MCPServerStatus struct {
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
+	// keyFingerprint identifies the Secret with the keys that this MCPServer uses, and
+	// reveals nothing of them. It stays when keys are rotated, and changes when keys are
+	// dropped by command. A Secret with another fingerprint is not used, and OAuthKVBound
+	// says KeysReplaced.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	KeyFingerprint string `json:"keyFingerprint,omitempty"`
+
 	// conditions say one by one what is right and what is wrong; each message names
 	// the field to change. Ready sums them up.
 	//

@@ -33,6 +33,24 @@ var operatorMutants = []mutant{
 		pkg:  "controllers", run: "TestWhatIsRetainedDoesNotFit",
 	},
 	{
+		name: "keys-of-another",
+		rule: "a server whose status names keys uses no others",
+		edit: always,
+		pkg:  "controllers", run: "TestAttackPlantedKeys",
+	},
+	{
+		name: "drop-keeps-fingerprint",
+		rule: "keys that were dropped do not come back by a Secret with their identity",
+		edit: never,
+		pkg:  "controllers/internal/resources", run: "TestADropChangesTheFingerprint",
+	},
+	{
+		name: "drop-that-breaks-off",
+		rule: "a controller that ends between a drop and the status locks no server out",
+		edit: remove,
+		pkg:  "controllers/internal/resources", run: "TestADropChangesTheFingerprint",
+	},
+	{
 		name: "foreign-object-changed",
 		rule: "an object that the cache does not have is created, and never changed",
 		edit: instead("_ = absent"),

@@ -82,6 +82,10 @@ func kvFact(o *Observation) fact {
 	case s.KeysLost:
 		return no(v1alpha1.ReasonKeysLost,
 			"The Secret with the gateway's keys is gone, without which no record can be read. Restore it with its labels from a backup; if there is none, see docs/stores.md for how clients register, and users log in, anew.")
+	case s.KeysReplaced:
+		return no(v1alpha1.ReasonKeysReplaced,
+			"Secret %s does not hold the keys that this MCPServer has used, which have the fingerprint %s, so it is not adopted. Restore the Secret with its labels from a backup; if there is none, or if the Secret is right, see docs/stores.md.",
+			resources.KeysName(o.Server), o.Server.Status.KeyFingerprint)
 	case len(s.Lost) > 0:
 		return no(v1alpha1.ReasonStoreObjectLost,
 			"Objects that hold records are gone: %s. Restore them with their labels from a backup; if there is none, see docs/stores.md for how clients register, and users log in, anew.", some(s.Lost))

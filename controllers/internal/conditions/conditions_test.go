@@ -183,6 +183,12 @@ func TestConditions(t *testing.T) {
 		{"lost keys are worse than a lost shard", func(o *conditions.Observation) {
 			o.Store.KeysLost, o.Store.Lost = true, []string{"a"}
 		}, v1alpha1.ConditionOAuthKVBound, isFalse, v1alpha1.ReasonKeysLost, ""},
+		{"keys of another are worse than a lost shard", func(o *conditions.Observation) {
+			o.Store.KeysReplaced, o.Store.Lost = true, []string{"a"}
+		}, v1alpha1.ConditionOAuthKVBound, isFalse, v1alpha1.ReasonKeysReplaced, "Secret weather-gateway-keys"},
+		{"keys of another stop everything", func(o *conditions.Observation) { o.Store.KeysReplaced = true },
+			v1alpha1.ConditionStalled, isTrue, v1alpha1.ReasonKeysReplaced, ""},
+
 		{"many lost shards", func(o *conditions.Observation) { o.Store.Lost = []string{"a", "b", "c", "d", "e", "f"} },
 			v1alpha1.ConditionOAuthKVBound, isFalse, v1alpha1.ReasonStoreObjectLost, "a, b, c, d, e, and more"},
 

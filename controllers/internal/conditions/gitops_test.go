@@ -40,7 +40,7 @@ var (
 	stuck   = []string{
 		v1alpha1.ReasonFieldUnknown, v1alpha1.ReasonNameConflict, v1alpha1.ReasonPublicURLTaken, v1alpha1.ReasonAccessRuleInvalid, v1alpha1.ReasonScopeRuleInvalid,
 		v1alpha1.ReasonMigrationUnfinished, v1alpha1.ReasonObjectRefused, v1alpha1.ReasonURLInCluster, v1alpha1.ReasonRouteExposed,
-		v1alpha1.ReasonKeysLost, v1alpha1.ReasonStoreObjectLost, v1alpha1.ReasonRetainedDiffers,
+		v1alpha1.ReasonKeysLost, v1alpha1.ReasonKeysReplaced, v1alpha1.ReasonStoreObjectLost, v1alpha1.ReasonRetainedDiffers,
 	}
 )
 

@@ -93,6 +93,8 @@ type Backend struct {
 type Store struct {
 	// KeysLost says that the keys are gone.
 	KeysLost bool
+	// KeysReplaced says that the keys are not those that the status names.
+	KeysReplaced bool
 	// Lost are the names of shards that are gone, in order.
 	Lost []string
 	// NotGrown is why there are not as many shards as there ought to be, or nil.

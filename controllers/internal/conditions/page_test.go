@@ -168,6 +168,9 @@ var examples = []example{
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonCABundleMissing, etcdReference("ConfigMap", "caBundleRef", "etcd-ca", "ca.crt", false)},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonCABundleKeyMissing, etcdReference("ConfigMap", "caBundleRef", "etcd-ca", "ca.crt", true)},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeysLost, func(o *conditions.Observation) { o.Store.KeysLost = true }},
+	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonKeysReplaced, func(o *conditions.Observation) {
+		o.Store.KeysReplaced, o.Server.Status.KeyFingerprint = true, "b4d9c1f07a3e5d2288c6e1a90f3b7c54"
+	}},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreObjectLost, func(o *conditions.Observation) { o.Store.Lost = []string{"weather-gateway-grants-3"} }},
 	{v1alpha1.ConditionOAuthKVBound, v1alpha1.ReasonStoreForbidden, store(config.ReasonStoreForbidden,
 		"reading client records: the API server forbids it to the gateway's service account")},

@@ -62,7 +62,7 @@ func stalled(gating []metav1.Condition) metav1.Condition {
 
 // stops says that the controller does nothing any more because of a condition.
 func stops(c metav1.Condition) bool {
-	lost := c.Reason == v1alpha1.ReasonKeysLost || c.Reason == v1alpha1.ReasonStoreObjectLost
+	lost := c.Reason == v1alpha1.ReasonKeysLost || c.Reason == v1alpha1.ReasonKeysReplaced || c.Reason == v1alpha1.ReasonStoreObjectLost
 	return c.Status == metav1.ConditionFalse && (c.Type == v1alpha1.ConditionAccepted || lost)
 }
 

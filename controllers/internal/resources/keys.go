@@ -36,7 +36,11 @@ func Keys(server *v1alpha1.MCPServer, set *config.KeySet) (*corev1.Secret, error
 	}
 	s.Annotations[annotationLived] = "0"
 	raiseLived(s, server)
-	return s, putKeys(s, set)
+	if err := putKeys(s, set); err != nil {
+		return nil, err
+	}
+	_, err := identify(s, set)
+	return s, err
 }
 
 func putKeys(s *corev1.Secret, set *config.KeySet) error {
@@ -68,7 +72,13 @@ func BlankKeys(s *corev1.Secret) (*corev1.Secret, error) {
 			blank.Annotations[name] = value
 		}
 	}
-	return blank, putKeys(blank, set)
+	if err := putKeys(blank, set); err != nil {
+		return nil, err
+	}
+	if len(s.Data[identityKey]) > 0 {
+		blank.Data[identityKey] = []byte("noted")
+	}
+	return blank, nil
 }
 
 // KeyCommands are the times of the commands in annotations; zero if there is none.
@@ -102,9 +112,21 @@ func TurnKeys(s *corev1.Secret, server *v1alpha1.MCPServer, commands KeyCommands
 	}
 	before := *set
 	c.Changed = raiseLived(s, server)
+	identified, err := identify(s, set)
+	if err != nil {
+		return c, err
+	}
+	c.Changed = c.Changed || identified
 	var errs [2]error
 	if !commands.Drop.IsZero() && !commands.Drop.After(now) {
-		_, errs[0] = set.Drop(commands.Drop, now)
+		var dropped int
+		dropped, errs[0] = set.Drop(commands.Drop, now)
+		//rule:drop-keeps-fingerprint
+		if dropped > 0 {
+			if err := renewIdentity(s, set); err != nil {
+				return c, err
+			}
+		}
 	}
 	c.Removed, c.Next = set.Retire(lived(s), now)
 	due := rotationDue(set, server, commands)
