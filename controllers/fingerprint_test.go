@@ -113,6 +113,7 @@ func TestAttackPlantedKeys(t *testing.T) {
 			if after.KeyFingerprint != before.Status.KeyFingerprint || after.DeletionPolicy != v1alpha1.DeletionDelete {
 				t.Errorf("the status says %q, %s", after.KeyFingerprint, after.DeletionPolicy)
 			}
+			w.wants(v1alpha1.ConditionStoreAdopted, metav1.ConditionFalse, v1alpha1.ReasonNotAdopted)
 
 			w.change(func(s *v1alpha1.MCPServer) { delete(s.Annotations, v1alpha1.AnnotationDropKeys) })
 			w.putBack(own)
@@ -182,6 +183,7 @@ func TestARestoredStatusNamesTheKeys(t *testing.T) {
 			w.finish()
 			w.pass(reconciler(robot))
 			w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+			w.wants(v1alpha1.ConditionStoreAdopted, metav1.ConditionTrue, v1alpha1.ReasonAdopted)
 		})
 	}
 }
@@ -298,4 +300,54 @@ func TestKeysOfAnOlderController(t *testing.T) {
 	w.pass(r)
 	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 	w.settle(r, newTap(nil))
+}
+
+// The condition tells of an adoption for as long as the server has these records, in the
+// same words, whatever goes wrong.
+func TestAnAdoptionIsRemembered(t *testing.T) {
+	t.Parallel()
+	w, _ := served(t, retained)
+	w.wants(v1alpha1.ConditionStoreAdopted, metav1.ConditionFalse, v1alpha1.ReasonNotAdopted)
+	first := w.get()
+	w.collect()
+	w.server(retained)
+	r := reconciler(robot)
+	at := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	r.Now = func() time.Time { return at }
+	w.pass(r)
+	c := w.condition(v1alpha1.ConditionStoreAdopted)
+	for _, part := range []string{"Secret weather-gateway-keys", string(first.UID), "2027-01-02T03:04:05Z"} {
+		if c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, part) {
+			t.Errorf("it does not say %s: %v", part, c)
+		}
+	}
+	if !c.LastTransitionTime.Time.Equal(at) {
+		t.Errorf("it has been so since %v, want %v", c.LastTransitionTime, at)
+	}
+	is := func(when string) {
+		t.Helper()
+		if now := w.condition(v1alpha1.ConditionStoreAdopted); now.Message != c.Message || now.Status != c.Status || !now.LastTransitionTime.Equal(&c.LastTransitionTime) {
+			t.Errorf("%s it says %v, want %v", when, now, c)
+		}
+	}
+	w.finish()
+	w.pass(reconciler(robot))
+	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	is("later")
+	tap := newTap(nil)
+	tap.fault = func(int, int) (error, bool) {
+		if strings.HasPrefix(tap.calls[len(tap.calls)-1], "get") && strings.HasSuffix(tap.calls[len(tap.calls)-1], "-keys") {
+			return errFault, false
+		}
+		return nil, false
+	}
+	if _, err := reconciler(tap).Reconcile(t.Context(), w.request()); err == nil {
+		t.Error("nothing fails")
+	}
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionUnknown, v1alpha1.ReasonNotObserved)
+	is("while the keys cannot be read")
+	w.lose(v1alpha1.ShardSecret, "keys")
+	w.pass(reconciler(robot))
+	w.wants(v1alpha1.ConditionOAuthKVBound, metav1.ConditionFalse, v1alpha1.ReasonKeysLost)
+	is("without the keys")
 }

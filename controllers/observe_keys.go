@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -77,4 +78,13 @@ func (s *scope) keyFingerprint() string {
 		return ""
 	}
 	return s.fingerprint
+}
+
+// noteAdoption notes what the keys and the records of the server are sealed to after this
+// pass.
+func (s *scope) noteAdoption(now time.Time) {
+	s.seen.At = now.UTC().Truncate(time.Second)
+	if seen := s.seen.Store; seen != nil && !seen.KeysLost && !seen.KeysReplaced {
+		seen.SealedTo = resources.SealedTo(s.server, s.own(child{kindSecret, resources.KeysName(s.server)}))
+	}
 }

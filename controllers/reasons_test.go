@@ -318,6 +318,7 @@ var situations = []situation{
 	{conditionType: v1alpha1.ConditionReconciling, status: isFalse, reason: v1alpha1.ReasonSettled, after: everybodyIsFine},
 	{conditionType: v1alpha1.ConditionReconciling, status: isTrue, reason: v1alpha1.ReasonAPIMissing, says: "gateway.podMonitor: ",
 		spec: func(s *v1alpha1.MCPServer) { s.Spec.Gateway.PodMonitor = &v1alpha1.PodMonitor{} }},
+	{conditionType: v1alpha1.ConditionStoreAdopted, status: isFalse, reason: v1alpha1.ReasonNotAdopted, after: everybodyIsFine},
 	{conditionType: v1alpha1.ConditionStalled, status: isFalse, reason: v1alpha1.ReasonNotStalled},
 	{conditionType: v1alpha1.ConditionStalled, status: isTrue, reason: v1alpha1.ReasonURLInCluster,
 		spec: func(s *v1alpha1.MCPServer) {
@@ -336,7 +337,7 @@ var elsewhere = []string{
 	v1alpha1.ReasonNotObserved, v1alpha1.ReasonRetrying, v1alpha1.ReasonMigrated, v1alpha1.ReasonMigrationUnfinished,
 	v1alpha1.ReasonStoreNotGrown, v1alpha1.ReasonKeyDropPending, v1alpha1.ReasonPredecessorRemains,
 	v1alpha1.ReasonWaitingForUpgrade, v1alpha1.ReasonFieldUnknown, v1alpha1.ReasonCertificateExpired, v1alpha1.ReasonCertificateNameDiffers,
-	v1alpha1.ReasonNotScaling, v1alpha1.ReasonAnotherController,
+	v1alpha1.ReasonNotScaling, v1alpha1.ReasonAnotherController, v1alpha1.ReasonAdopted,
 }
 
 func TestEveryReason(t *testing.T) {

@@ -186,6 +186,7 @@ func TestWhatIsRetainedIsAdopted(t *testing.T) {
 				w.reports(w.rollOut(), nil)
 				w.pass(r)
 				w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+				w.wants(v1alpha1.ConditionStoreAdopted, metav1.ConditionTrue, v1alpha1.ReasonAdopted)
 				if got := w.get().Status.KeyFingerprint; got == "" || got != fingerprint {
 					t.Errorf("the fingerprint is %q, want %q", got, fingerprint)
 				}

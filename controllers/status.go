@@ -29,6 +29,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 		status.GatewayVersion = imageVersion(imageOf(d.Deployment))
 	}
 	status.Claims = claims(s, r.Now())
+	s.noteAdoption(r.Now())
 	all := conditions.All(&s.seen)
 	if s.seen.Applied && meta.IsStatusConditionTrue(all, v1alpha1.ConditionOAuthKVBound) {
 		status.Store = s.server.Spec.Bindings.OAuthKV.Type

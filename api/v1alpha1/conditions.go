@@ -24,6 +24,9 @@ const (
 	// ConditionControllerConflict is there, and True, while a second install of the
 	// controller is given this MCPServer, and leaves it alone.
 	ConditionControllerConflict = "ControllerConflict"
+	// ConditionStoreAdopted says whether the server goes on with keys and records of an
+	// earlier MCPServer. It does not gate Ready: either is right.
+	ConditionStoreAdopted = "StoreAdopted"
 	// ConditionReconciling is True while the cluster is being brought to the spec.
 	// Tools that follow kstatus read it.
 	ConditionReconciling = "Reconciling"
@@ -262,6 +265,14 @@ const (
 	ReasonRegistrationDisabled = "RegistrationDisabled"
 	// ReasonBindingNotReady: one of the two bindings is not bound.
 	ReasonBindingNotReady = "BindingNotReady"
+)
+
+// Reasons of StoreAdopted.
+const (
+	// ReasonAdopted: the keys and the records were made by an earlier MCPServer.
+	ReasonAdopted = "Adopted"
+	// ReasonNotAdopted: the server has made its keys and records itself, or has none yet.
+	ReasonNotAdopted = "NotAdopted"
 )
 
 // Reasons of Reconciling.

@@ -51,6 +51,12 @@ var operatorMutants = []mutant{
 		pkg:  "controllers/internal/resources", run: "TestADropChangesTheFingerprint",
 	},
 	{
+		name: "adoption-forgotten",
+		rule: "an adoption is not forgotten while the keys cannot be looked at",
+		edit: never,
+		pkg:  "controllers/internal/conditions", run: "TestConditions",
+	},
+	{
 		name: "foreign-object-changed",
 		rule: "an object that the cache does not have is created, and never changed",
 		edit: instead("_ = absent"),

@@ -23,6 +23,7 @@ func All(o *Observation) []metav1.Condition {
 	all := slices.Concat(gating, []metav1.Condition{
 		exposed(o),
 		compatible(o, gating),
+		storeAdopted(o),
 		reconciling(o, gating),
 		stalled(gating),
 		ready(gating),
@@ -63,7 +64,7 @@ func notObserved() fact {
 	return unknown(v1alpha1.ReasonNotObserved, "The cluster could not be asked; this is tried again.")
 }
 
-// messageLimit leaves room for ten of them in an object that people read.
+// messageLimit leaves room for all of them in an object that people read.
 const messageLimit = 1024
 
 func bounded(message string) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -30,7 +31,7 @@ func good() *conditions.Observation {
 	ok := config.Check{Status: "True"}
 	o := &conditions.Observation{
 		Server: &v1alpha1.MCPServer{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "weather", Generation: 7},
+			ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "weather", UID: "5e8c", Generation: 7},
 			Spec: v1alpha1.MCPServerSpec{
 				PublicURL: "https://weather.example.com",
 				Bindings: v1alpha1.Bindings{MCPObject: v1alpha1.MCPObject{
@@ -189,6 +190,21 @@ func TestConditions(t *testing.T) {
 		{"keys of another stop everything", func(o *conditions.Observation) { o.Store.KeysReplaced = true },
 			v1alpha1.ConditionStalled, isTrue, v1alpha1.ReasonKeysReplaced, ""},
 
+		{"records of one's own", func(o *conditions.Observation) { o.Store.SealedTo = string(o.Server.UID) },
+			v1alpha1.ConditionStoreAdopted, isFalse, v1alpha1.ReasonNotAdopted, ""},
+		{"an adoption now", adoption, v1alpha1.ConditionStoreAdopted, isTrue, v1alpha1.ReasonAdopted, "were adopted at 2026-11-30T04:05:06Z."},
+		{"an adoption gates nothing", adoption, v1alpha1.ConditionReady, isTrue, v1alpha1.ReasonReady, ""},
+		{"an adoption of before keeps its time", both(adoption, adoptedBefore),
+			v1alpha1.ConditionStoreAdopted, isTrue, v1alpha1.ReasonAdopted, "were adopted at 2026-01-02T03:04:05Z."},
+		{"an adoption of before, and nobody can look", both(adoptedBefore, func(o *conditions.Observation) { o.Store = nil }),
+			v1alpha1.ConditionStoreAdopted, isTrue, v1alpha1.ReasonAdopted, "as before"},
+		{"an adoption of before, and the keys are gone", both(adoptedBefore, func(o *conditions.Observation) { o.Store.KeysLost = true }),
+			v1alpha1.ConditionStoreAdopted, isTrue, v1alpha1.ReasonAdopted, "as before"},
+		{"an adoption of before, and the records are one's own", both(adoptedBefore, func(o *conditions.Observation) { o.Store.SealedTo = string(o.Server.UID) }),
+			v1alpha1.ConditionStoreAdopted, isFalse, v1alpha1.ReasonNotAdopted, ""},
+		{"no adoption before, and the keys are gone", func(o *conditions.Observation) { o.Store.KeysLost = true },
+			v1alpha1.ConditionStoreAdopted, isFalse, v1alpha1.ReasonNotAdopted, ""},
+
 		{"many lost shards", func(o *conditions.Observation) { o.Store.Lost = []string{"a", "b", "c", "d", "e", "f"} },
 			v1alpha1.ConditionOAuthKVBound, isFalse, v1alpha1.ReasonStoreObjectLost, "a, b, c, d, e, and more"},
 
@@ -310,6 +326,18 @@ func TestConditions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// adoption has the records be those of an earlier server.
+func adoption(o *conditions.Observation) {
+	o.Store.SealedTo = "0d2a4a3c-5a0e-4a6e-9d5e-0f6f6f6f6f6f"
+	o.At = time.Date(2026, 11, 30, 4, 5, 6, 0, time.UTC)
+}
+
+// adoptedBefore has the status tell of an adoption.
+func adoptedBefore(o *conditions.Observation) {
+	o.Server.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStoreAdopted, Status: isTrue, Reason: v1alpha1.ReasonAdopted,
+		Message: "as before", LastTransitionTime: metav1.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
 }
 
 func crashed(o *conditions.Observation, pod int) {

@@ -23,6 +23,7 @@ var (
 		v1alpha1.ReasonAccepted, v1alpha1.ReasonBound, v1alpha1.ReasonMigrated, v1alpha1.ReasonDiscovered, v1alpha1.ReasonAvailable, v1alpha1.ReasonWaitingForUpgrade, v1alpha1.ReasonNotScaling,
 		v1alpha1.ReasonCompatible, v1alpha1.ReasonSettled, v1alpha1.ReasonNotStalled, v1alpha1.ReasonReady,
 		// These do not gate Ready.
+		v1alpha1.ReasonAdopted, v1alpha1.ReasonNotAdopted,
 		v1alpha1.ReasonRegistrationDisabled, v1alpha1.ReasonNoStreamableHTTPRoute,
 		v1alpha1.ReasonExposed, v1alpha1.ReasonLoopbackURL, v1alpha1.ReasonRouteRejected,
 		v1alpha1.ReasonPublicURLUnreachable, v1alpha1.ReasonPublicURLUntrusted, v1alpha1.ReasonPublicURLNotServed,

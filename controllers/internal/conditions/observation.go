@@ -43,6 +43,8 @@ type Observation struct {
 	Ingress *networkingv1.Ingress
 	// Autoscaler is the gateway's, or nil.
 	Autoscaler *autoscalingv2.HorizontalPodAutoscaler
+	// At is when this was observed.
+	At time.Time
 	// Missing are what the spec asks for and the cluster has no API of.
 	Missing []Missing
 	// Incumbent is another install of the controller, which manages the MCPServer. Nil if
@@ -95,6 +97,9 @@ type Store struct {
 	KeysLost bool
 	// KeysReplaced says that the keys are not those that the status names.
 	KeysReplaced bool
+	// SealedTo is the UID of the MCPServer that has made the keys and the records. Empty
+	// means that this is not known.
+	SealedTo string
 	// Lost are the names of shards that are gone, in order.
 	Lost []string
 	// NotGrown is why there are not as many shards as there ought to be, or nil.

@@ -293,6 +293,9 @@ var examples = []example{
 		o.Incumbent = &conditions.Incumbent{Install: "vestibule-system/vestibule-controller", Self: "team-a/vestibule-controller"}
 	}},
 
+	{v1alpha1.ConditionStoreAdopted, v1alpha1.ReasonAdopted, adoption},
+	{v1alpha1.ConditionStoreAdopted, v1alpha1.ReasonNotAdopted, func(*conditions.Observation) {}},
+
 	{v1alpha1.ConditionReconciling, v1alpha1.ReasonSettled, func(*conditions.Observation) {}},
 	{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, func(o *conditions.Observation) { unready(o, 0); rolling(o) }},
 	{v1alpha1.ConditionReconciling, v1alpha1.ReasonRetrying, func(o *conditions.Observation) {
