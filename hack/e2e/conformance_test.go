@@ -42,14 +42,15 @@ spec:
 // server, in three pods that keep sessions: the conformance suite and the MCP Inspector
 // find the same while the gateways are replaced as they did before.
 func TestTheSuiteSeesNothingOfTheGatewaysGoing(t *testing.T) {
+	alongside(t, one)
 	image, err := cluster.LoadPackage(t.Context(), "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
 	must(t, err)
-	must(t, cluster.Apply(t.Context(), fmt.Sprintf(everything, two.Namespace, image)))
-	kubectl(t, "rollout", "status", "-n", two.Namespace, "deployment/everything", "--timeout=120s")
+	must(t, cluster.Apply(t.Context(), fmt.Sprintf(everything, one.Namespace, image)))
+	kubectl(t, "rollout", "status", "-n", one.Namespace, "deployment/everything", "--timeout=120s")
 	serve := func(app, tool string) {
 		t.Helper()
-		kubectl(t, "patch", "service", "weather", "-n", two.Namespace, "--type=merge", "-p", `{"spec":{"selector":{"app":"`+app+`"}}}`)
-		c := connect(t, two)
+		kubectl(t, "patch", "service", "weather", "-n", one.Namespace, "--type=merge", "-p", `{"spec":{"selector":{"app":"`+app+`"}}}`)
+		c := connect(t, one)
 		eventually(t, "the gateways have the pods of "+app, func() bool {
 			if err := c.Begin(t.Context()); err != nil {
 				return false
@@ -60,21 +61,21 @@ func TestTheSuiteSeesNothingOfTheGatewaysGoing(t *testing.T) {
 	}
 	defer func() {
 		serve("weather", "get_forecast")
-		kubectl(t, "delete", "-n", two.Namespace, "deployment/everything", "--wait=false")
-		becomes(t, two, "Ready", "True", "")
+		kubectl(t, "delete", "-n", one.Namespace, "deployment/everything", "--wait=false")
+		becomes(t, one, "Ready", "True", "")
 	}()
 	serve("everything", "test_simple_text")
-	c := connect(t, two)
+	c := connect(t, one)
 	suite := judge.Suite("stable")
-	endpoint := judge.WithToken(t, two.PublicURL(), c.Token.AccessToken)
+	endpoint := judge.WithToken(t, one.PublicURL(), c.Token.AccessToken)
 	before := suite.Server(t, endpoint, "--suite", "all")
 	if n := judge.Passed(before); n < 44 {
 		t.Errorf("before the gateways go, %d checks pass, not 44", n)
 	}
-	kubectl(t, "rollout", "restart", "-n", two.Namespace, "deployment/weather-gateway")
+	kubectl(t, "rollout", "restart", "-n", one.Namespace, "deployment/weather-gateway")
 	for rolled, n := false, 1; !rolled; n++ {
-		status := kubectl(t, "rollout", "status", "-n", two.Namespace, "deployment/weather-gateway", "--watch=false")
-		rolled = strings.Contains(status, "successfully rolled out") && len(gatewayPods(t, two)) == 2
+		status := kubectl(t, "rollout", "status", "-n", one.Namespace, "deployment/weather-gateway", "--watch=false")
+		rolled = strings.Contains(status, "successfully rolled out") && len(gatewayPods(t, one)) == 2
 		if table := judge.Differences(before, suite.Server(t, endpoint, "--suite", "all")); table != "" {
 			t.Errorf("while the gateways go, round %d finds:\n%s", n, table)
 		}
@@ -85,7 +86,7 @@ func TestTheSuiteSeesNothingOfTheGatewaysGoing(t *testing.T) {
 // inspect lists the tools with the MCP Inspector's command.
 func inspect(t *testing.T, token string) {
 	t.Helper()
-	cmd := node.Command(t, "clients/commands", "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli", "--server-url", two.Endpoint(),
+	cmd := node.Command(t, "clients/commands", "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli", "--server-url", one.Endpoint(),
 		"--transport", "http", "--protocol-era", "legacy", "--format", "json", "--header", "Authorization: Bearer "+token, "--method", "tools/list")
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "MCP_INSPECTOR_SECRET_STORE=memory")
 	out, err := cmd.Output()

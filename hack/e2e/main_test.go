@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,6 +84,18 @@ func setUp(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// serial has a lock for each server.
+var serial = map[*realcluster.Server]*sync.Mutex{one: {}, two: {}}
+
+// alongside lets a test of one server run while tests of other servers do. Nothing that all
+// servers share may be changed by it.
+func alongside(t *testing.T, s *realcluster.Server) {
+	t.Helper()
+	t.Parallel()
+	serial[s].Lock()
+	t.Cleanup(serial[s].Unlock)
 }
 
 // kubectl runs kubectl, which must succeed.

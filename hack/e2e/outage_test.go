@@ -11,6 +11,7 @@ import (
 )
 
 func TestAGatewayPodGoesUnderLoad(t *testing.T) {
+	alongside(t, one)
 	pods := gatewayPods(t, one)
 	l := work(t, one, 6, true)
 	for _, pod := range pods {
@@ -23,6 +24,7 @@ func TestAGatewayPodGoesUnderLoad(t *testing.T) {
 }
 
 func TestTheGatewaysAreRolledUnderLoad(t *testing.T) {
+	alongside(t, one)
 	l := work(t, one, 6, true)
 	kubectl(t, "patch", "mcpserver", "weather", "-n", "one", "--type=merge", "-p", `{"spec":{"oauth":{"accessTokenTTLSeconds":1800}}}`)
 	eventually(t, "the gateways are rolled", func() bool {
@@ -36,6 +38,7 @@ func TestTheGatewaysAreRolledUnderLoad(t *testing.T) {
 }
 
 func TestAPolicyChangesWithoutARollout(t *testing.T) {
+	alongside(t, two)
 	pods := gatewayPods(t, two)
 	c := connect(t, two)
 	kubectl(t, "patch", "mcpserver", "weather", "-n", "two", "--type=merge", "-p",
