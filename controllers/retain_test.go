@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -95,9 +96,9 @@ func TestTheDeletionPolicyIsChanged(t *testing.T) {
 			for _, part := range []string{"clients-0", "clients-1", "grants-0", "grants-1"} {
 				names = append(names, string(kind)+"/weather-gateway-"+part)
 			}
-			owners := func(name string) (all []string) {
-				for _, o := range w.owned()[name].GetOwnerReferences() {
-					all = append(all, o.Kind)
+			owners := func(o *unstructured.Unstructured) (all []string) {
+				for _, r := range o.GetOwnerReferences() {
+					all = append(all, r.Kind)
 				}
 				return all
 			}
@@ -108,16 +109,17 @@ func TestTheDeletionPolicyIsChanged(t *testing.T) {
 			is := func(policy v1alpha1.DeletionPolicy, labels string, owner ...string) {
 				t.Helper()
 				w.pass(r)
+				owned := w.owned()
 				for _, name := range names {
-					o, want := w.owned()[name], owner
+					o, want := owned[name], owner
 					if strings.HasSuffix(name, "grants-1") {
 						want = append([]string{"ConfigMap"}, owner...)
 					}
-					if o == nil || o.GetLabels()["mcp.vestibule.dev/retained-for"] != labels || fmt.Sprint(owners(name)) != fmt.Sprint(want) {
+					if o == nil || o.GetLabels()["mcp.vestibule.dev/retained-for"] != labels || fmt.Sprint(owners(o)) != fmt.Sprint(want) {
 						t.Errorf("with %s, %s is %v", policy, name, o)
 					}
 				}
-				if o := w.owned()["ConfigMap/weather-gateway-report"]; fmt.Sprint(owners("ConfigMap/weather-gateway-report")) != "[MCPServer]" {
+				if o := owned["ConfigMap/weather-gateway-report"]; fmt.Sprint(owners(o)) != "[MCPServer]" {
 					t.Errorf("the report is %v", o)
 				}
 				if got := w.get().Status.DeletionPolicy; got != policy {
