@@ -28,6 +28,7 @@ func mutants() []mutant {
 		oauthMutants, registerMutants, clientMutants, documentMutants, authorizeMutants, consentMutants, upstreamMutants,
 		codeMutants, refreshMutants, accessMutants, storeMutants, storesMutants, routeMutants, backendMutants,
 		unattendedMutants, operationMutants, openRouteMutants, telemetryMutants, identityMutants, operatorMutants,
+		reconcileMutants,
 	)
 }
 

@@ -208,6 +208,33 @@ func TestPodsAreRestricted(t *testing.T) {
 	t.Error("there is no Deployment")
 }
 
+// While one source of a volume is missing, the kubelet updates no file of that volume. So
+// keys, configuration and certificate share a volume with nothing, and references may be
+// missing.
+func TestAMissingReferenceHoldsUpNoFile(t *testing.T) {
+	everyServer(t, func(t *testing.T, server *v1alpha1.MCPServer, children []any) {
+		of := map[string]corev1.VolumeSource{}
+		for _, v := range deploymentOf(t, children).Spec.Template.Spec.Volumes {
+			of[v.Name] = v.VolumeSource
+		}
+		if m := of["config"].ConfigMap; m == nil {
+			t.Errorf("the configuration is in %v", of["config"])
+		}
+		if s := of["keys"].Secret; s == nil || s.SecretName != resources.KeysName(server) {
+			t.Errorf("the keys are in %v", of["keys"])
+		}
+		if tls := server.Spec.Gateway.TLS; tls != nil && (of["tls"].Secret == nil || of["tls"].Secret.SecretName != tls.SecretRef.Name) {
+			t.Errorf("the certificate is in %v", of["tls"])
+		}
+		for _, source := range of["references"].Projected.Sources {
+			s, m := source.Secret, source.ConfigMap
+			if (s == nil || s.Optional == nil || !*s.Optional) && (m == nil || m.Optional == nil || !*m.Optional) {
+				t.Errorf("%v must be there", source)
+			}
+		}
+	})
+}
+
 // What is mounted and watched in a cluster, the gateway loads.
 func TestTheGatewayLoadsWhatItIsGiven(t *testing.T) {
 	for _, child := range children(t, read(t, "everything")) {

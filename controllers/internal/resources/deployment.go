@@ -195,9 +195,11 @@ func volumes(server *v1alpha1.MCPServer, p Pod) []*corev1ac.VolumeApplyConfigura
 	all := []*corev1ac.VolumeApplyConfiguration{
 		corev1ac.Volume().WithName(configDirectory).WithConfigMap(
 			corev1ac.ConfigMapVolumeSource().WithName(p.Config).WithItems(item(configKey)).WithDefaultMode(fileMode)),
+		//rule:keys-behind-references
 		corev1ac.Volume().WithName(keysDirectory).WithSecret(secret(KeysName(server), keysKey)),
 	}
 	if t := server.Spec.Gateway.TLS; t != nil {
+		//rule:certificate-behind-references
 		all = append(all, corev1ac.Volume().WithName(tlsDirectory).WithSecret(secret(t.SecretRef.Name, certKey, privateKeyKey)))
 	}
 	return append(all, corev1ac.Volume().WithName(references).WithProjected(referred(server, p)))
@@ -215,8 +217,10 @@ func referred(server *v1alpha1.MCPServer, p Pod) *corev1ac.ProjectedVolumeSource
 		}
 		item := corev1ac.KeyToPath().WithKey(r.Key).WithPath(strings.TrimPrefix(r.Path, references+"/"))
 		if r.Kind == "Secret" {
+			//rule:missing-secret-holds-up-files
 			volume.WithSources(corev1ac.VolumeProjection().WithSecret(corev1ac.SecretProjection().WithName(r.Name).WithItems(item).WithOptional(true)))
 		} else {
+			//rule:missing-bundle-holds-up-files
 			volume.WithSources(corev1ac.VolumeProjection().WithConfigMap(corev1ac.ConfigMapProjection().WithName(r.Name).WithItems(item).WithOptional(true)))
 		}
 	}

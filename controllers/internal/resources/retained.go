@@ -117,13 +117,16 @@ func Claim(server *v1alpha1.MCPServer, o metav1.Object, labels map[string]string
 	if wanted == nil {
 		wanted = map[string]string{}
 	}
+	//rule:retained-without-label
 	wanted[LabelRetainedFor], wanted[LabelServer], wanted[labelInstance] = "", server.Name, server.Name
 	// kubectl apply has put all records in its annotation, if it has restored them.
 	annotations := map[string]any{corev1.LastAppliedConfigAnnotation: nil}
 	owners := slices.DeleteFunc(slices.Clone(o.GetOwnerReferences()), isMCPServer)
 	if retains(server) {
+		//rule:retained-in-application
 		wanted[LabelRetainedFor], wanted[labelInstance] = string(server.UID), ""
 		for k, v := range keptAnnotations {
+			//rule:retained-and-pruned
 			annotations[k] = v
 		}
 	} else {
@@ -210,9 +213,11 @@ func storeMeta(server *v1alpha1.MCPServer, name string, c Component) metav1.Obje
 // withoutOwner makes of the metadata of keys or a shard those of what nobody is to delete
 // but who means to.
 func withoutOwner(meta *metav1.ObjectMeta) {
+	//rule:made-in-application
 	delete(meta.Labels, labelInstance)
 	if meta.Annotations == nil {
 		meta.Annotations = map[string]string{}
 	}
+	//rule:made-and-pruned
 	maps.Copy(meta.Annotations, keptAnnotations)
 }

@@ -1,0 +1,62 @@
+package main
+
+// The controller: what its objects say, and what a pass over an MCPServer does whatever
+// else is missing.
+var reconcileMutants = []mutant{
+	{
+		name: "keys-behind-references",
+		rule: "a missing reference does not keep new keys from the gateways",
+		edit: replace("WithSecret(secret(KeysName(server), keysKey))", `WithProjected(referred(server, p).WithSources(
+			corev1ac.VolumeProjection().WithSecret(corev1ac.SecretProjection().WithName(KeysName(server)).WithItems(item(keysKey)))))`),
+		pkg: "controllers/internal/resources", run: "TestAMissingReferenceHoldsUpNoFile",
+	},
+	{
+		name: "certificate-behind-references",
+		rule: "a missing reference does not keep a renewed certificate from the gateways",
+		edit: replace("WithSecret(secret(t.SecretRef.Name, certKey, privateKeyKey))", `WithProjected(referred(server, p).WithSources(
+			corev1ac.VolumeProjection().WithSecret(corev1ac.SecretProjection().WithName(t.SecretRef.Name).WithItems(item(certKey), item(privateKeyKey)))))`),
+		pkg: "controllers/internal/resources", run: "TestAMissingReferenceHoldsUpNoFile",
+	},
+	{
+		name: "missing-secret-holds-up-files",
+		rule: "a missing Secret does not keep other references from the gateways",
+		edit: replace("WithOptional(true)", "WithOptional(false)"),
+		pkg:  "controllers/internal/resources", run: "TestAMissingReferenceHoldsUpNoFile",
+	},
+	{
+		name: "missing-bundle-holds-up-files",
+		rule: "a missing CA bundle does not keep other references from the gateways",
+		edit: replace("WithOptional(true)", "WithOptional(false)"),
+		pkg:  "controllers/internal/resources", run: "TestAMissingReferenceHoldsUpNoFile",
+	},
+	{
+		name: "retained-in-application",
+		rule: "objects that become retained lose the label by which Argo CD prunes them",
+		edit: replace(`string(server.UID), ""`, "string(server.UID), server.Name"),
+		pkg:  "controllers/internal/resources", run: "TestGitOpsToolsLeaveRetainedObjectsAlone",
+	},
+	{
+		name: "retained-and-pruned",
+		rule: "objects that become retained get the annotations that keep Argo CD from pruning them",
+		edit: instead("_, _ = k, v"),
+		pkg:  "controllers/internal/resources", run: "TestGitOpsToolsLeaveRetainedObjectsAlone",
+	},
+	{
+		name: "retained-without-label",
+		rule: "keys and shards name their server in a label of our own",
+		edit: replace(`"", server.Name, server.Name`, `"", "", server.Name`),
+		pkg:  "controllers/internal/resources", run: "TestGitOpsToolsLeaveRetainedObjectsAlone",
+	},
+	{
+		name: "made-in-application",
+		rule: "objects that are made to be retained lack the label by which Argo CD prunes them",
+		edit: remove,
+		pkg:  "controllers/internal/resources", run: "TestGitOpsToolsLeaveRetainedObjectsAlone",
+	},
+	{
+		name: "made-and-pruned",
+		rule: "objects that are made to be retained have the annotations that keep Argo CD from pruning them",
+		edit: remove,
+		pkg:  "controllers/internal/resources", run: "TestGitOpsToolsLeaveRetainedObjectsAlone",
+	},
+}
