@@ -59,4 +59,28 @@ var reconcileMutants = []mutant{
 		edit: remove,
 		pkg:  "controllers/internal/resources", run: "TestGitOpsToolsLeaveRetainedObjectsAlone",
 	},
+	{
+		name: "expired-certificate-unsaid",
+		rule: "GatewayAvailable is False while the certificate of gateways has expired",
+		edit: never,
+		pkg:  "controllers/internal/conditions", run: "TestConditions",
+	},
+	{
+		name: "misnamed-certificate-unsaid",
+		rule: "GatewayAvailable is False while the certificate of gateways is for another name",
+		edit: never,
+		pkg:  "controllers/internal/conditions", run: "TestConditions",
+	},
+	{
+		name: "idle-autoscaler-unsaid",
+		rule: "GatewayAvailable quotes an autoscaler that cannot scale",
+		edit: never,
+		pkg:  "controllers/internal/conditions", run: "TestConditions",
+	},
+	{
+		name: "limited-autoscaler-is-idle",
+		rule: "an autoscaler that is within its limits scales",
+		edit: without("AbleToScale || c.Type == autoscalingv2.ScalingActive"),
+		pkg:  "controllers/internal/conditions", run: "TestConditions",
+	},
 }

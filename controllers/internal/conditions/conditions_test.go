@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -273,6 +274,21 @@ func TestConditions(t *testing.T) {
 		{"no certificate", func(o *conditions.Observation) {
 			o.References = []conditions.Reference{{Reference: resources.Reference{Field: "gateway.tls.secretRef", Kind: "Secret", Name: "weather-tls", Key: "tls.crt"}}}
 		}, v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonReferenceMissing, "no Secret weather-tls in this namespace: create it with the key tls.crt, or change gateway.tls.secretRef."},
+		{"a certificate that has expired", certificate(func(r *conditions.Reference) {
+			r.Expired, r.Misnamed = time.Date(2026, 11, 30, 4, 5, 6, 0, time.FixedZone("", 3600)), true
+		}), v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonCertificateExpired, "in Secret weather-tls has expired at 2026-11-30T03:05:06Z: renew it, or change gateway.tls.secretRef."},
+		{"a certificate for another name", certificate(func(r *conditions.Reference) { r.Misnamed = true }),
+			v1alpha1.ConditionGatewayAvailable, isFalse, v1alpha1.ReasonCertificateNameDiffers, "in Secret weather-tls is neither for the host of publicURL nor for the gateway's Service"},
+		{"a certificate that clients accept", certificate(func(*conditions.Reference) {}),
+			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, "3 of 3"},
+		{"an autoscaler without metrics", autoscaler(autoscalingv2.ScalingActive, corev1.ConditionFalse, "no metrics"),
+			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonNotScaling, "3 of 3 replicas are available, and their number stays as it is. The HorizontalPodAutoscaler says: no metrics"},
+		{"an autoscaler that cannot scale", autoscaler(autoscalingv2.AbleToScale, corev1.ConditionFalse, "no scale"),
+			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonNotScaling, "says: no scale"},
+		{"an autoscaler that scales", autoscaler(autoscalingv2.ScalingActive, corev1.ConditionTrue, "valid metrics"),
+			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, "3 of 3"},
+		{"an autoscaler within its limits", autoscaler(autoscalingv2.ScalingLimited, corev1.ConditionFalse, "within the range"),
+			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, "3 of 3"},
 		{"a policy that is not known to be in force", func(o *conditions.Observation) { report(o, 2).Policy = config.Check{} },
 			v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonAvailable, ""},
 
@@ -338,6 +354,15 @@ func adoption(o *conditions.Observation) {
 func adoptedBefore(o *conditions.Observation) {
 	o.Server.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStoreAdopted, Status: isTrue, Reason: v1alpha1.ReasonAdopted,
 		Message: "as before", LastTransitionTime: metav1.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
+}
+
+// autoscaler gives the server a HorizontalPodAutoscaler with one condition.
+func autoscaler(conditionType autoscalingv2.HorizontalPodAutoscalerConditionType, status corev1.ConditionStatus, message string) func(*conditions.Observation) {
+	return func(o *conditions.Observation) {
+		o.Autoscaler = &autoscalingv2.HorizontalPodAutoscaler{Status: autoscalingv2.HorizontalPodAutoscalerStatus{
+			Conditions: []autoscalingv2.HorizontalPodAutoscalerCondition{{Type: conditionType, Status: status, Message: message}},
+		}}
+	}
 }
 
 func crashed(o *conditions.Observation, pod int) {

@@ -71,6 +71,7 @@ func gatewayFact(o *Observation, before []metav1.Condition) fact {
 		if o.Waits {
 			return yes(v1alpha1.ReasonWaitingForUpgrade, "%d of %d replicas are available as an earlier controller has set them up. They are replaced when it is their turn: the controller replaces a few gateways at a time (-concurrent-upgrades), and begins with others as these become available.", ready, replicas)
 		}
+		//rule:idle-autoscaler-unsaid
 		if why := cannotScale(o.Autoscaler); why != "" {
 			return yes(v1alpha1.ReasonNotScaling, "%d of %d replicas are available, and their number stays as it is. The HorizontalPodAutoscaler says: %s", ready, replicas, why)
 		}
@@ -85,9 +86,11 @@ func certified(o *Observation) (f fact, ok bool) {
 	for _, r := range o.References {
 		switch {
 		case !ofTLS(r.Field):
+		//rule:expired-certificate-unsaid
 		case !r.Expired.IsZero():
 			return no(v1alpha1.ReasonCertificateExpired, "The certificate in Secret %s has expired at %s: renew it, or change %s. Gateways serve with it, and nobody takes it.",
 				r.Name, r.Expired.UTC().Format(time.RFC3339), r.Field), false
+		//rule:misnamed-certificate-unsaid
 		case r.Misnamed:
 			return no(v1alpha1.ReasonCertificateNameDiffers, "The certificate in Secret %s is neither for the host of publicURL nor for the gateway's Service: have one made for the name by which gateways are reached, or change %s.",
 				r.Name, r.Field), false
@@ -102,6 +105,7 @@ func cannotScale(a *autoscalingv2.HorizontalPodAutoscaler) string {
 		return ""
 	}
 	for _, c := range a.Status.Conditions {
+		//rule:limited-autoscaler-is-idle
 		if (c.Type == autoscalingv2.AbleToScale || c.Type == autoscalingv2.ScalingActive) && c.Status == corev1.ConditionFalse {
 			return c.Message
 		}
