@@ -88,7 +88,9 @@ func (a *apis) reader(kind string, wanted bool) (client.Reader, error) {
 	}
 	a.mu.Lock()
 	k := a.of(kind)
+	//rule:unset-api-forgotten
 	due := k.looked.IsZero() || (wanted || k.err != nil) && a.now().Sub(k.looked) >= a.every-a.every/8
+	//rule:watch-holds-up-all
 	if k.looking {
 		a.mu.Unlock()
 		return nil, errLooking
@@ -209,6 +211,7 @@ func (r *Reconciler) observeOptional(ctx context.Context, s *scope) error {
 	s.optional = map[string]error{}
 	for _, kind := range optional {
 		field := resources.Asks(s.server, kind)
+		//rule:one-api-ends-all
 		s.optional[kind] = r.observeOptionalChild(ctx, s, kind, field)
 	}
 	return nil
@@ -276,12 +279,14 @@ func (r *Reconciler) applyOptionalChild(ctx context.Context, s *scope, c child) 
 	case err != nil && field == "":
 		// There may be one that is not asked for any more. Who never had one is not told
 		// of somebody else's trouble.
+		//rule:unset-object-forgotten
 		s.lookAgain(r.Now().Add(retryAPI))
 		return nil
 	case err != nil:
 		return err
 	}
 	if field == "" {
+		//rule:unset-object-stays
 		return r.removeOwn(ctx, s, c)
 	}
 	switch c.kind {

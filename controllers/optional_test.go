@@ -127,6 +127,51 @@ func TestWhatIsUnsetWhileNobodyCanSay(t *testing.T) {
 	})
 }
 
+// While discovery fails, a pass does everything else. An object that is unset meanwhile is
+// removed when discovery works again.
+func TestAnAPIThatFailsStopsNothingElse(t *testing.T) {
+	t.Parallel()
+	w, trouble := newWorld(t, namespace(t), "weather"), error(nil)
+	started := func() *Reconciler {
+		r := reconciler(robot)
+		r.apis = apis{
+			every: retryAPI, now: func() time.Time { return r.Now() },
+			has:   func(kind string) (bool, error) { return kind == kindIngress, trouble },
+			watch: func(string, func()) (client.Reader, error) { return admin, nil },
+		}
+		return r
+	}
+	w.server(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.Ingress = &v1alpha1.Ingress{} })
+	w.pass(started())
+	if w.child(kindIngress) == nil {
+		t.Fatal("there is no Ingress")
+	}
+	trouble = errors.New("no answer")
+	r := started()
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.Ingress, s.Spec.Gateway.Replicas = nil, 3 })
+	result, err := r.Reconcile(t.Context(), w.request())
+	if err != nil || result.RequeueAfter == 0 || result.RequeueAfter > retryAPI {
+		t.Errorf("the pass returns %v, and the next is in %v", err, result.RequeueAfter)
+	}
+	w.change(func(s *v1alpha1.MCPServer) {
+		s.Spec.Gateway.Replicas, s.Spec.Gateway.PodMonitor = 4, &v1alpha1.PodMonitor{}
+	})
+	if _, err := r.Reconcile(t.Context(), w.request()); err == nil {
+		t.Error("the pass returns no error, and the PodMonitor is not there")
+	}
+	w.wants(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRetrying)
+	if d := w.deployment(); *d.Spec.Replicas != 4 {
+		t.Errorf("the Deployment has %d replicas, want 4", *d.Spec.Replicas)
+	}
+	w.change(func(s *v1alpha1.MCPServer) { s.Spec.Gateway.PodMonitor = nil })
+	trouble = nil
+	r.Now = func() time.Time { return time.Now().Add(result.RequeueAfter) }
+	w.pass(r)
+	if w.child(kindIngress) != nil {
+		t.Error("the Ingress is still there")
+	}
+}
+
 // install adds a CRD to the cluster.
 func install(t *testing.T, crd *apiextensionsv1.CustomResourceDefinition) {
 	t.Helper()

@@ -83,4 +83,34 @@ var reconcileMutants = []mutant{
 		edit: without("AbleToScale || c.Type == autoscalingv2.ScalingActive"),
 		pkg:  "controllers/internal/conditions", run: "TestConditions",
 	},
+	{
+		name: "one-api-ends-all",
+		rule: "an API that cannot be watched stops nothing else",
+		edit: then("if err := s.optional[kind]; err != nil && !errors.Is(err, errAbsent) { return err }"),
+		pkg:  "controllers", run: "TestAnAPIThatFailsStopsNothingElse",
+	},
+	{
+		name: "unset-api-forgotten",
+		rule: "discovery that failed is repeated though the field is unset",
+		edit: without("k.err != nil"),
+		pkg:  "controllers", run: "TestWhatIsUnsetWhileNobodyCanSay",
+	},
+	{
+		name: "unset-object-forgotten",
+		rule: "a pass whose discovery failed requests another one though the field is unset",
+		edit: remove,
+		pkg:  "controllers", run: "TestWhatIsUnsetWhileNobodyCanSay",
+	},
+	{
+		name: "unset-object-stays",
+		rule: "an object that was unset during a failed discovery is removed after it",
+		edit: instead("return nil"),
+		pkg:  "controllers", run: "TestAnAPIThatFailsStopsNothingElse",
+	},
+	{
+		name: "watch-holds-up-all",
+		rule: "while one pass waits for the watch of an API, others go on without a verdict",
+		edit: never,
+		pkg:  "controllers", run: "TestNobodyWaitsForAnAPIThatMayNotBeWatched",
+	},
 }
