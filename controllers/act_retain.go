@@ -65,6 +65,7 @@ func (s *scope) keys() client.Object {
 // boundStore is the type of the store that has all records, or empty if there is none.
 // A server that has adopted them hears it from the keys, until it has seen for itself.
 func (s *scope) boundStore() v1alpha1.OAuthKVType {
+	//rule:adopted-store-unread
 	if keys := s.keys(); keys != nil && s.server.Status.Store == "" && resources.SealedTo(s.server, keys) != string(s.server.UID) {
 		return resources.RetainedStore(keys)
 	}
@@ -123,6 +124,7 @@ func (r *Reconciler) claimAll(ctx context.Context, s *scope, of func(*v1alpha1.M
 		}
 		labels := resources.ShardLabels(sealedTo)
 		if k.name == resources.KeysName(s.server) {
+			//rule:store-by-spec
 			labels = resources.KeysLabels(s.server, sealedTo, cmp.Or(s.boundStore(), resources.StoreToBegin(s.server)))
 		}
 		if err := r.claim(ctx, s, k.child, k.Object, labels); err != nil {

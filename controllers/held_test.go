@@ -323,9 +323,27 @@ func TestTheKeysSayWhereTheRecordsAre(t *testing.T) {
 		w.change(func(s *v1alpha1.MCPServer) { change(&s.Spec.Bindings.OAuthKV) })
 		w.pass(r)
 	}
+	// Gateways that serve say nothing of a store that they were not given.
+	allow := func(expression string) {
+		t.Helper()
+		w.change(func(s *v1alpha1.MCPServer) {
+			s.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Name: "staff", Expression: expression}}}
+		})
+	}
+	allow("claim.email") // which does not compile
 	kv(func(kv *v1alpha1.OAuthKV) {
 		kv.Type, kv.MigrateFrom = v1alpha1.OAuthKVEtcd, v1alpha1.MigrateFromKubernetes
 		kv.Etcd = &v1alpha1.EtcdKV{Endpoints: []string{"https://etcd.example.com:2379"}, Prefix: "/vestibule"}
+	})
+	kv(func(kv *v1alpha1.OAuthKV) { kv.MigrateFrom, kv.Kubernetes = "", nil })
+	w.pass(r)
+	w.wants(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonMigrationUnfinished)
+	if got := store(); got != "Kubernetes" {
+		t.Errorf("while gateways serve with the store of before, the records are in %s", got)
+	}
+	allow("true")
+	kv(func(kv *v1alpha1.OAuthKV) {
+		kv.MigrateFrom, kv.Kubernetes = v1alpha1.MigrateFromKubernetes, &v1alpha1.KubernetesKV{Kind: v1alpha1.ShardSecret, MinShards: 1, MaxShards: 8}
 	})
 	if got := store(); got != "Kubernetes" {
 		t.Errorf("before the first gateway has moved them, they are in %s", got)

@@ -31,6 +31,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	status.Claims = claims(s, r.Now())
 	s.noteAdoption(r.Now())
 	all := conditions.All(&s.seen)
+	//rule:store-before-applied store-before-bound
 	if s.seen.Applied && meta.IsStatusConditionTrue(all, v1alpha1.ConditionOAuthKVBound) {
 		status.Store = s.server.Spec.Bindings.OAuthKV.Type
 	}

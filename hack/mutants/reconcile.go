@@ -84,6 +84,30 @@ var reconcileMutants = []mutant{
 		pkg:  "controllers/internal/conditions", run: "TestConditions",
 	},
 	{
+		name: "store-by-spec",
+		rule: "the keys name the store that has the records, and not the one in the spec",
+		edit: replace("cmp.Or(s.boundStore(), resources.StoreToBegin(s.server))", "cmp.Or(s.server.Spec.Bindings.OAuthKV.Type, \"\")"),
+		pkg:  "controllers", run: "TestTheKeysSayWhereTheRecordsAre",
+	},
+	{
+		name: "adopted-store-unread",
+		rule: "the keys that an MCPServer adopts say which store has the records",
+		edit: never,
+		pkg:  "controllers", run: "TestTheKeysOfAnEtcdAreAdopted",
+	},
+	{
+		name: "store-before-applied",
+		rule: "status.store changes only after the Deployment with the new store was applied",
+		edit: without("s.seen.Applied"),
+		pkg:  "controllers", run: "TestTheKeysSayWhereTheRecordsAre",
+	},
+	{
+		name: "store-before-bound",
+		rule: "status.store changes only after gateways have reported on the new store",
+		edit: without("meta.IsStatusConditionTrue"),
+		pkg:  "controllers", run: "TestTheKeysSayWhereTheRecordsAre",
+	},
+	{
 		name: "one-api-ends-all",
 		rule: "an API that cannot be watched stops nothing else",
 		edit: then("if err := s.optional[kind]; err != nil && !errors.Is(err, errAbsent) { return err }"),
