@@ -46,9 +46,11 @@ func (r *Reconciler) configsInUse(ctx context.Context, s *scope) ([]*config.Conf
 	}
 	names := map[string]bool{}
 	if d := s.seen.Gateway.Deployment; d != nil {
+		//rule:rights-of-template
 		names[d.Spec.Template.Annotations[resources.AnnotationConfig]] = true
 	}
 	for i := range s.seen.Gateway.Pods {
+		//rule:rights-of-pods
 		names[s.seen.Gateway.Pods[i].Annotations[resources.AnnotationConfig]] = true
 	}
 	if m := s.rendered.config; m != nil {
@@ -164,6 +166,7 @@ func (r *Reconciler) ensureConfig(ctx context.Context, s *scope) error {
 // is gone.
 func (r *Reconciler) hold(ctx context.Context, s *scope) error {
 	s.seen.Held = true
+	//rule:held-without-service
 	if s.seen.Gateway.Deployment != nil && s.own(child{kindService, resources.Name(s.server)}) == nil {
 		if err := r.applyService(ctx, s); err != nil {
 			return err
@@ -232,6 +235,7 @@ func (s *scope) contents() map[string]string {
 		case ref.NotAllowed:
 			contents[id] = ""
 		default:
+			//rule:missing-content-replaces-gateways
 			contents[id] = before[id]
 		}
 	}
@@ -250,6 +254,7 @@ func (s *scope) lacks() bool {
 			return !ref.Found || ref.Unusable != ""
 		}
 		_, had := before[ref.ID()]
+		//rule:held-without-deployment slip-replaces-gateways
 		return d != nil && !ref.Found && (ref.NotAllowed || !had)
 	})
 }

@@ -235,6 +235,22 @@ func TestRightsOutliveARollout(t *testing.T) {
 	if mayFollow() {
 		t.Error("the gateway keeps rights that it does not need any more")
 	}
+	// While no pod runs, the template that is there makes the next one.
+	w.change(func(s *v1alpha1.MCPServer) {
+		s.Spec.Bindings.MCPObject.SessionAffinity = v1alpha1.SessionAffinitySession
+	})
+	w.pass(r)
+	for _, p := range w.currentPods() {
+		w.remove(&p, p.Name)
+	}
+	w.change(func(s *v1alpha1.MCPServer) {
+		s.Spec.Bindings.MCPObject.SessionAffinity = v1alpha1.SessionAffinityNone
+		s.Spec.Bindings.MCPObject.Service.Port = intstr.FromInt32(9)
+	})
+	w.pass(r)
+	if !mayFollow() {
+		t.Error("the rights of pods that are about to be made are withdrawn")
+	}
 }
 
 // A namespace that is being deleted takes the keys before the MCPServer: they are not lost.

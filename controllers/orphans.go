@@ -31,6 +31,7 @@ func (r *Reconciler) takeOver(ctx context.Context, s *scope, c child, wanted any
 		return err
 	}
 	result, err := r.patch(ctx, s, c, types.JSONPatchType, patch)
+	//rule:immutable-orphan-stays
 	if apierrors.IsInvalid(err) {
 		delete(s.children, c)
 		return r.remove(ctx, c, there)

@@ -127,6 +127,11 @@ func TestAttackPlantedOrphans(t *testing.T) {
 			t.Errorf("%s %s has still got what somebody has put there: %s", kind, name, content)
 		}
 	}
+	binding := &rbacv1.RoleBinding{}
+	w.read(w.gateway(), binding)
+	if binding.RoleRef.Name != w.gateway() || !metav1.IsControlledBy(binding, w.get()) {
+		t.Errorf("the RoleBinding is to %v, with the owners %v", binding.RoleRef, binding.OwnerReferences)
+	}
 	role := &rbacv1.Role{}
 	w.read(w.gateway(), role)
 	for _, rule := range role.Rules {

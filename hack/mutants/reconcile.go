@@ -108,6 +108,42 @@ var reconcileMutants = []mutant{
 		pkg:  "controllers", run: "TestTheKeysSayWhereTheRecordsAre",
 	},
 	{
+		name: "rights-of-template",
+		rule: "the Role keeps the rights that pods of the current template need",
+		edit: instead("_ = d"),
+		pkg:  "controllers", run: "TestRightsOutliveARollout",
+	},
+	{
+		name: "rights-of-pods",
+		rule: "the Role keeps the rights that running pods of an earlier template need",
+		edit: instead("_ = i"),
+		pkg:  "controllers", run: "TestRightsOutliveARollout",
+	},
+	{
+		name: "held-without-service",
+		rule: "a deleted Service is made again though a reference is missing",
+		edit: never,
+		pkg:  "controllers", run: "TestWhatIsMissingIsMissedByNothingElse",
+	},
+	{
+		name: "held-without-deployment",
+		rule: "a deleted Deployment is made again though a reference is missing",
+		edit: without("d != nil"),
+		pkg:  "controllers", run: "TestWhatIsMissingIsMissedByNothingElse",
+	},
+	{
+		name: "slip-replaces-gateways",
+		rule: "a new reference to a missing object replaces no gateway",
+		edit: replace("|| !had", "|| false && had"),
+		pkg:  "controllers", run: "TestWhatIsMissingIsMissedByNothingElse",
+	},
+	{
+		name: "missing-content-replaces-gateways",
+		rule: "the deletion of a referenced object replaces no gateway",
+		edit: replace("before[id]", `before[""]`),
+		pkg:  "controllers", run: "TestWhatIsMissingIsMissedByNothingElse",
+	},
+	{
 		name: "one-api-ends-all",
 		rule: "an API that cannot be watched stops nothing else",
 		edit: then("if err := s.optional[kind]; err != nil && !errors.Is(err, errAbsent) { return err }"),
@@ -136,5 +172,11 @@ var reconcileMutants = []mutant{
 		rule: "while one pass waits for the watch of an API, others go on without a verdict",
 		edit: never,
 		pkg:  "controllers", run: "TestNobodyWaitsForAnAPIThatMayNotBeWatched",
+	},
+	{
+		name: "immutable-orphan-stays",
+		rule: "an orphan that cannot be updated, such as a RoleBinding to another Role, is replaced",
+		edit: never,
+		pkg:  "controllers", run: "TestAttackPlantedOrphans",
 	},
 }
