@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/gateway/config"
@@ -309,9 +310,13 @@ func TestAPassIsAskedFor(t *testing.T) {
 	if slices.Contains(c.calls, read) {
 		t.Fatal("nothing is remembered")
 	}
+	before := w.get()
 	w.change(func(s *v1alpha1.MCPServer) {
 		metav1.SetMetaDataAnnotation(&s.ObjectMeta, v1alpha1.AnnotationReconcile, "now")
 	})
+	if !commanded.Update(event.UpdateEvent{ObjectOld: before, ObjectNew: w.get()}) {
+		t.Error("the annotation starts no pass")
+	}
 	w.pass(r)
 	if got := w.get().Status.LastHandledReconcileAt; got != "now" || !slices.Contains(c.calls, read) {
 		t.Errorf("the pass that is said to be made is %q, with the requests %v", got, c.calls)

@@ -462,5 +462,10 @@ func TestARunningControllerTakesCommands(t *testing.T) {
 	w.commandAt(v1alpha1.AnnotationDropKeys, time.Now().Add(time.Second))
 	w.eventually("a third key alone", has(3))
 	r.rest(w.world)
+	w.change(func(s *v1alpha1.MCPServer) {
+		metav1.SetMetaDataAnnotation(&s.ObjectMeta, v1alpha1.AnnotationReconcile, "now")
+	})
+	w.eventually("the pass that was asked for", func() bool { return w.get().Status.LastHandledReconcileAt == "now" })
+	r.rest(w.world)
 	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 }

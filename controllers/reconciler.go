@@ -126,6 +126,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if !server.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil // What it owns goes with it.
 	}
+	//rule:asked-pass-remembers
 	if server.Annotations[v1alpha1.AnnotationReconcile] != server.Status.LastHandledReconcileAt {
 		r.forget(request.NamespacedName)
 	}

@@ -23,6 +23,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	status := &next.Status
 	status.ObservedGeneration = s.server.Generation
 	status.ControllerVersion = version.Version
+	//rule:asked-pass-unsaid
 	status.LastHandledReconcileAt = s.server.Annotations[v1alpha1.AnnotationReconcile]
 	status.URL = config.RouteURL(s.server.Spec.PublicURL, s.server.Spec.Routes[0].Path)
 	if d := s.seen.Gateway; d != nil && d.Deployment != nil && conditions.RolledOut(d.Deployment) {

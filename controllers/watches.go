@@ -31,7 +31,11 @@ var notRecords = predicate.Funcs{
 }
 
 // commands are the annotations that ask for something.
-var commands = []string{v1alpha1.AnnotationRotateKeys, v1alpha1.AnnotationDropKeys, v1alpha1.AnnotationReconcile}
+var commands = []string{
+	v1alpha1.AnnotationRotateKeys, v1alpha1.AnnotationDropKeys,
+	//rule:asked-pass-ignored
+	v1alpha1.AnnotationReconcile,
+}
 
 // commanded lets changes of the annotations through that are commands.
 var commanded = predicate.Funcs{

@@ -174,6 +174,24 @@ var reconcileMutants = []mutant{
 		pkg:  "controllers", run: "TestNobodyWaitsForAnAPIThatMayNotBeWatched",
 	},
 	{
+		name: "asked-pass-remembers",
+		rule: "a pass that reconcile-at asks for reads everything again",
+		edit: never,
+		pkg:  "controllers", run: "TestAPassIsAskedFor",
+	},
+	{
+		name: "asked-pass-unsaid",
+		rule: "status.lastHandledReconcileAt is the value of reconcile-at that a pass has handled",
+		edit: remove,
+		pkg:  "controllers", run: "TestAPassIsAskedFor",
+	},
+	{
+		name: "asked-pass-ignored",
+		rule: "a change of reconcile-at starts a pass",
+		edit: remove,
+		pkg:  "controllers", run: "TestAPassIsAskedFor",
+	},
+	{
 		name: "immutable-orphan-stays",
 		rule: "an orphan that cannot be updated, such as a RoleBinding to another Role, is replaced",
 		edit: never,
