@@ -41,6 +41,7 @@ func (r *Reconciler) observeGateway(ctx context.Context, s *scope) error {
 		g.Deployment = d
 	}
 	s.seen.Gateway = g
+	//rule:autoscaler-unseen
 	s.seen.Autoscaler, _ = s.own(child{kindAutoscaler, resources.Name(s.server)}).(*autoscalingv2.HorizontalPodAutoscaler)
 	return nil
 }

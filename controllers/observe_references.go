@@ -44,9 +44,11 @@ func (r *Reconciler) judge(s *scope, reference *conditions.Reference, leaf *x509
 	if leaf == nil {
 		return
 	}
+	//rule:expired-certificate-unseen
 	if r.Now().After(leaf.NotAfter) {
 		reference.Expired = leaf.NotAfter
 	} else {
+		//rule:expiry-not-awaited
 		s.lookAgain(leaf.NotAfter.Add(time.Second))
 	}
 	name := resources.Name(s.server) // of the Service
@@ -58,6 +60,7 @@ func (r *Reconciler) judge(s *scope, reference *conditions.Reference, leaf *x509
 	if u, err := url.Parse(s.server.Spec.PublicURL); err == nil {
 		names = append(names, u.Hostname())
 	}
+	//rule:misnamed-certificate-unseen
 	reference.Misnamed = !slices.ContainsFunc(names, func(name string) bool { return leaf.VerifyHostname(name) == nil })
 }
 

@@ -97,6 +97,11 @@ func TestReplicasAreLeftToAnAutoscaler(t *testing.T) {
 	if m := w.condition(v1alpha1.ConditionGatewayAvailable).Message; m != "5 of 5 replicas are available with the current configuration." {
 		t.Errorf("the condition says: %s", m)
 	}
+	w.read(w.gateway(), a)
+	a.Status.Conditions = []autoscalingv2.HorizontalPodAutoscalerCondition{{Type: autoscalingv2.ScalingActive, Status: corev1.ConditionFalse, Message: "no metrics"}}
+	must(t, admin.Status().Update(t.Context(), a))
+	w.pass(r)
+	w.wants(v1alpha1.ConditionGatewayAvailable, isTrue, v1alpha1.ReasonNotScaling)
 
 	w.autoscale(0) // which is for maintenance, and no autoscaler ends it
 	want(2, "after there were none")

@@ -192,6 +192,30 @@ var reconcileMutants = []mutant{
 		pkg:  "controllers", run: "TestAPassIsAskedFor",
 	},
 	{
+		name: "expired-certificate-unseen",
+		rule: "an expired certificate is noticed",
+		edit: never,
+		pkg:  "controllers", run: "TestACertificateThatNobodyTakes",
+	},
+	{
+		name: "expiry-not-awaited",
+		rule: "a pass takes place when a certificate expires",
+		edit: remove,
+		pkg:  "controllers", run: "TestACertificateThatNobodyTakes",
+	},
+	{
+		name: "misnamed-certificate-unseen",
+		rule: "a certificate is checked against the names by which clients reach gateways",
+		edit: never,
+		pkg:  "controllers", run: "TestACertificateThatNobodyTakes",
+	},
+	{
+		name: "autoscaler-unseen",
+		rule: "the conditions quote the status of the autoscaler",
+		edit: remove,
+		pkg:  "controllers", run: "TestReplicasAreLeftToAnAutoscaler",
+	},
+	{
 		name: "immutable-orphan-stays",
 		rule: "an orphan that cannot be updated, such as a RoleBinding to another Role, is replaced",
 		edit: never,
