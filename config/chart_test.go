@@ -288,7 +288,7 @@ func TestAReleaseOfOneNamespace(t *testing.T) {
 			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "dora"}},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "admin"},
 		},
-		administrator(t, namespace))
+		builtIn(t, namespace, "admin"))
 	dora, err := env.User("dora")
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -232,17 +233,21 @@ func TestTheControllerOfTheCluster(t *testing.T) {
 	grants(t, controller, "a-developers")
 }
 
-// administrator may do in a namespace what the built-in ClusterRole admin lets people do,
-// with the roles that are added to it, as a controller does where there is one.
-func administrator(t *testing.T, namespace string) *rbacv1.Role {
+// builtInRoles are the ClusterRoles of every cluster that people are bound to. Each may do
+// what those before it may.
+var builtInRoles = []string{"view", "edit", "admin"}
+
+// builtIn returns a Role with the rules of a built-in ClusterRole and of the ClusterRoles
+// that are aggregated to it. In a real cluster a controller adds these.
+func builtIn(t *testing.T, namespace, name string) *rbacv1.Role {
 	t.Helper()
-	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "admin"}}
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	var all rbacv1.ClusterRoleList
 	if err := admin.List(t.Context(), &all); err != nil {
 		t.Fatal(err)
 	}
 	for i := range all.Items {
-		for _, to := range []string{"admin", "edit", "view"} {
+		for _, to := range builtInRoles[:slices.Index(builtInRoles, name)+1] {
 			if all.Items[i].Labels["rbac.authorization.k8s.io/aggregate-to-"+to] == "true" {
 				role.Rules = append(role.Rules, all.Items[i].Rules...)
 				break
@@ -252,6 +257,40 @@ func administrator(t *testing.T, namespace string) *rbacv1.Role {
 	return role
 }
 
+// People who may view, edit or administer a namespace may do the same with its MCPServers.
+func TestPeopleWithBuiltInRoles(t *testing.T) {
+	const namespace = "people"
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	least := map[string]string{
+		"list mcpservers.mcp.vestibule.dev":         "view",
+		"get mcpservers.mcp.vestibule.dev/status":   "view",
+		"create mcpservers.mcp.vestibule.dev":       "edit",
+		"patch mcpservers.mcp.vestibule.dev":        "edit",
+		"delete mcpservers.mcp.vestibule.dev":       "edit",
+		"patch mcpservers.mcp.vestibule.dev/status": "admin",
+	}
+	for i, name := range builtInRoles {
+		create(t, builtIn(t, namespace, name), &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "may-" + name}},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
+		})
+		user, err := env.User("may-" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := connect(t, user)
+		for action, role := range least {
+			if got, want := may(t, c, action, namespace), i >= slices.Index(builtInRoles, role); got != want {
+				t.Errorf("with the role %s, a user may %s: %v, want %v", name, action, got, want)
+			}
+			if may(t, c, action, "default") {
+				t.Errorf("with the role %s in one namespace, a user may %s in another", name, action)
+			}
+		}
+	}
+}
+
 // The administrator of one namespace installs Vestibule there.
 func TestTheControllerOfOneNamespace(t *testing.T) {
 	const namespace = "team-a"
@@ -259,7 +298,7 @@ func TestTheControllerOfOneNamespace(t *testing.T) {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"},
 		}},
-		administrator(t, namespace),
+		builtIn(t, namespace, "admin"),
 		&rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "admin"},
 			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "amy"}},
