@@ -23,7 +23,7 @@ const annotationLived = "mcp.vestibule.dev/keys-lived-seconds"
 // followed, as droppedList has them.
 const annotationDropped = "mcp.vestibule.dev/keys-dropped-everywhere"
 
-// Keys is the Secret with a new key set.
+// Keys returns the Secret with a new key set, which must hold a key.
 func Keys(server *v1alpha1.MCPServer, set *config.KeySet) (*corev1.Secret, error) {
 	s := &corev1.Secret{ObjectMeta: storeMeta(server, KeysName(server), ComponentKeys)}
 	for k, v := range KeysLabels(server, string(server.UID), StoreToBegin(server)) {

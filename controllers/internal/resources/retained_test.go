@@ -31,7 +31,7 @@ func TestGitOpsToolsLeaveRetainedObjectsAlone(t *testing.T) {
 		}
 	}
 	made := func(server *v1alpha1.MCPServer) map[string]metav1.ObjectMeta {
-		keys, err := resources.Keys(server, &config.KeySet{Version: config.Version})
+		keys, err := resources.Keys(server, &config.KeySet{Version: config.Version, Keys: []config.Key{{ID: 1, Secret: make([]byte, 32)}}})
 		if err != nil {
 			t.Fatal(err)
 		}
