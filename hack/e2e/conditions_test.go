@@ -39,11 +39,11 @@ func TestConditionsNameWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.spoil(t)
-			becomes(t, one, tc.condition, "False", tc.reason)
-			becomes(t, one, "Ready", "False", tc.reason)
+			becomesWithin(t, one, patience, tc.condition, "False", tc.reason)
+			becomesWithin(t, one, patience, "Ready", "False", tc.reason)
 			tc.mend(t)
-			becomes(t, one, tc.condition, "True", "")
-			becomes(t, one, "Ready", "True", "")
+			becomesWithin(t, one, patience, tc.condition, "True", "")
+			becomesWithin(t, one, patience, "Ready", "True", "")
 		})
 	}
 	must(t, connect(t, one).Forecast(t.Context()))

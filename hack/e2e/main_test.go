@@ -19,9 +19,13 @@ import (
 	"vestibule.dev/vestibule/hack/realcluster"
 )
 
-// patience is how long a condition may take to say what is wrong, or that it is
-// right again.
-const patience = 30 * time.Second
+const (
+	// patience is how long a condition may take to say what is wrong, or that it is
+	// right again, where that is what is tested.
+	patience = 30 * time.Second
+	// settled is how long a condition is waited for after a change of much else.
+	settled = 2 * time.Minute
+)
 
 var (
 	cluster *realcluster.Cluster
@@ -157,8 +161,13 @@ func condition(t *testing.T, s *realcluster.Server, conditionType string) (statu
 	return parts[0], parts[1], parts[2]
 }
 
-// becomes waits until a condition has a status, and for a False one the reason.
+// becomes waits until a condition has a status and, if it is not empty, a reason.
 func becomes(t *testing.T, s *realcluster.Server, conditionType, status, reason string) {
+	t.Helper()
+	becomesWithin(t, s, settled, conditionType, status, reason)
+}
+
+func becomesWithin(t *testing.T, s *realcluster.Server, patience time.Duration, conditionType, status, reason string) {
 	t.Helper()
 	started := time.Now()
 	for {
