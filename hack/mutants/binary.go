@@ -9,11 +9,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // binary is the test binary of one package, with all mutants in it.
-type binary struct{ path, dir string }
+type binary struct {
+	path, dir string
+	env       []string // variables that its processes have beside ours
+}
 
 // build compiles the tests of a package of the tree at root into dir. The error has
 // the compiler's words, which name a mutant that does not compile as if it were a file.
@@ -29,7 +33,7 @@ func build(ctx context.Context, root, overlay, pkg, dir string) (binary, error) 
 	if err != nil {
 		return binary{}, fmt.Errorf("compiling the tests of %s with their mutants: %w\n%s", pkg, err, said)
 	}
-	return binary{path, filepath.Join(root, filepath.FromSlash(pkg))}, nil
+	return binary{path: path, dir: filepath.Join(root, filepath.FromSlash(pkg))}, nil
 }
 
 // outcome is the result of a test process.
@@ -48,7 +52,7 @@ type outcome struct {
 func (b binary) run(ctx context.Context, mutant, pattern string) (outcome, error) {
 	cmd := exec.CommandContext(ctx, b.path, "-test.run="+pattern, "-test.failfast", "-test.timeout=120s", "-test.v=test2json")
 	cmd.Dir = b.dir
-	cmd.Env = append(os.Environ(), switchEnv+"="+mutant)
+	cmd.Env = slices.Concat(os.Environ(), b.env, []string{switchEnv + "=" + mutant})
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	said, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {

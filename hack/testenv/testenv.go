@@ -25,9 +25,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
+
+// SharedEnv is the name of an environment variable with the path of the kubeconfig of a
+// control plane for several test processes. Their tests must change nothing outside of
+// namespaces of their own.
+const SharedEnv = "VESTIBULE_TESTENV"
 
 // startTimeout bounds the start of etcd and of the API server, each. It takes
 // them seconds; a minute is for several packages starting theirs on two cores.
@@ -60,8 +66,8 @@ type Env struct {
 	// Config connects as a member of system:masters, whom RBAC does not restrict.
 	Config *rest.Config
 
-	dir   string // everything the control plane writes
-	plane *envtest.Environment
+	dir   string               // everything the control plane writes
+	plane *envtest.Environment // nil if another process runs it
 	guard *guard
 }
 
@@ -70,7 +76,14 @@ type Env struct {
 // them: the first time on a machine that takes minutes. A binary that cannot be
 // had is an error. If the test process dies without Stop, the control plane
 // ends with it.
+//
+// If the environment variable SharedEnv has the path of a kubeconfig, Start connects to that
+// control plane, which another process runs, and Stop leaves it running. One with an audit
+// log is never shared.
 func Start(o Options) (*Env, error) {
+	if shared := os.Getenv(SharedEnv); shared != "" && o.AuditLog == "" {
+		return join(shared, o)
+	}
 	assets, err := assets()
 	if err != nil {
 		return nil, err
@@ -82,6 +95,30 @@ func Start(o Options) (*Env, error) {
 	e := &Env{dir: dir}
 	if err := e.start(assets, o); err != nil {
 		return nil, errors.Join(err, e.Stop())
+	}
+	return e, nil
+}
+
+// join connects to a control plane that another process runs.
+func join(path string, o Options) (*Env, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", SharedEnv, err)
+	}
+	if _, err := envtest.InstallCRDs(config, envtest.CRDInstallOptions{Paths: o.CRDs, ErrorIfPathMissing: true}); err != nil {
+		return nil, fmt.Errorf("installing CRDs in the shared control plane: %w", err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", SharedEnv, err)
+	}
+	dir, err := os.MkdirTemp("", "vestibule-testenv-")
+	if err != nil {
+		return nil, fmt.Errorf("creating a directory for kubeconfigs: %w", err)
+	}
+	e := &Env{dir: dir, Config: config}
+	if err := os.WriteFile(e.Kubeconfig(), content, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("writing the kubeconfig: %w", err), e.Stop())
 	}
 	return e, nil
 }
@@ -178,8 +215,11 @@ func (e *Env) WriteKubeconfig(cfg *rest.Config) (string, error) {
 }
 
 // User connects as a user of this name and these groups, by client certificate.
-// It may do what RBAC grants it, at first nearly nothing.
+// It may do what RBAC grants it, at first nearly nothing. A shared control plane has no users.
 func (e *Env) User(name string, groups ...string) (*rest.Config, error) {
+	if e.plane == nil {
+		return nil, errors.New("a shared control plane has no users")
+	}
 	user, err := e.plane.AddUser(envtest.User{Name: name, Groups: groups}, &rest.Config{QPS: -1})
 	if err != nil {
 		return nil, fmt.Errorf("adding user %s: %w", name, err)

@@ -126,6 +126,33 @@ func TestAControlPlaneFromStartToStop(t *testing.T) {
 		mayReadSecrets(t, connectFile(t, env.Kubeconfig()), true)
 	})
 
+	t.Run("is shared with other processes", func(t *testing.T) {
+		t.Setenv(SharedEnv, env.Kubeconfig())
+		joined, err := Start(Options{CRDs: []string{crd}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.TrimSuffix(joined.Config.Host, "/") != env.Config.Host {
+			t.Errorf("it connects to %s, and not to %s", joined.Config.Host, env.Config.Host)
+		}
+		cfg, err := joined.ServiceAccount(t.Context(), "default", "gateway")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mayReadSecrets(t, connect(t, cfg), true)
+		mayReadSecrets(t, connectFile(t, joined.Kubeconfig()), true)
+		if _, err := joined.User("mallory"); err == nil {
+			t.Error("it has users")
+		}
+		if err := joined.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(joined.dir); !os.IsNotExist(err) {
+			t.Errorf("its files are still there: %v", err)
+		}
+		mayReadSecrets(t, admin, true) // the control plane goes on
+	})
+
 	t.Run("leaves nothing", func(t *testing.T) {
 		pids := running(t, env.dir)
 		if len(pids) != 2 {
