@@ -132,7 +132,7 @@ func TestAControlPlaneFromStartToStop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.TrimSuffix(joined.Config.Host, "/") != env.Config.Host {
+		if joined.Config.Host != strings.TrimSuffix(env.Config.Host, "/") {
 			t.Errorf("it connects to %s, and not to %s", joined.Config.Host, env.Config.Host)
 		}
 		cfg, err := joined.ServiceAccount(t.Context(), "default", "gateway")
