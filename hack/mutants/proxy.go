@@ -135,6 +135,12 @@ var routeMutants = []mutant{
 		pkg:  "gateway", run: "TestStreamsThatLeadElsewhere",
 	},
 	{
+		name: "messages-by-an-unclean-path",
+		rule: "a stream of the older transport does not lead to a host that is written in a path",
+		edit: never,
+		pkg:  "gateway/internal/proxy", run: "TestAttackMessagesToAnotherHost",
+	},
+	{
 		name: "equal-subjects",
 		rule: "a user is issuer and subject: the same subject elsewhere is somebody else",
 		edit: without("s.Issuer"),

@@ -35,11 +35,42 @@ func (h *Handler) openMessage(r *http.Request, c *call) (target *url.URL, status
 	if status != 0 {
 		return nil, status, message
 	}
-	target, err := h.Backend.Parse(s.ID)
+	target, err := h.messageURL(s.ID)
 	if err != nil {
 		return nil, http.StatusNotFound, "there is no such session"
 	}
 	return target, 0, ""
+}
+
+// messageURL returns the URL of a stream's messages. uri is a path and perhaps a query.
+// Scheme and host are always the backend's. Resolving uri as a reference would read a
+// host out of a path that begins with two slashes.
+func (h *Handler) messageURL(uri string) (*url.URL, error) {
+	u, err := url.ParseRequestURI(uri)
+	if err != nil || u.IsAbs() {
+		return nil, errors.New("it is not a path")
+	}
+	//rule:messages-by-an-unclean-path
+	if unclean(u.Path) {
+		return nil, errors.New("the path has a backslash, a dot segment or an empty segment, or does not begin with a slash")
+	}
+	return &url.URL{
+		Scheme: h.Backend.Scheme, Host: h.Backend.Host,
+		Path: u.Path, RawPath: u.RawPath, ForceQuery: u.ForceQuery, RawQuery: u.RawQuery,
+	}, nil
+}
+
+// unclean reports whether some servers could read a host or another path in a decoded
+// path. The last segment may be empty.
+func unclean(path string) bool {
+	segments := strings.Split(path, "/")
+	last := len(segments) - 1
+	for n, segment := range segments {
+		if segment == "." || segment == ".." || segment == "" && n > 0 && n < last {
+			return true
+		}
+	}
+	return last < 1 || segments[0] != "" || strings.Contains(path, `\`)
 }
 
 // errEndpoint is a stream that does not say where its messages go, or sends them
@@ -68,8 +99,13 @@ func (h *Handler) leadBack(resp *http.Response) error {
 		//rule:messages-elsewhere
 		case target.Host != h.Backend.Host || target.Scheme != h.Backend.Scheme:
 			return fmt.Errorf("%w: the endpoint is at another host", errEndpoint)
+		case target.User != nil:
+			return fmt.Errorf("%w: the endpoint has credentials", errEndpoint)
 		case len(target.RequestURI()) > maxSessionID:
 			return fmt.Errorf("%w: the endpoint is longer than %d bytes", errEndpoint, maxSessionID)
+		}
+		if _, err := h.messageURL(target.RequestURI()); err != nil {
+			return fmt.Errorf("%w: the endpoint: %w", errEndpoint, err)
 		}
 		sealed, err := seal.Seal(h.Sessions, h.begun(c, target.RequestURI()), h.Sessions.Now().Add(config.SessionTTL))
 		if err != nil {
