@@ -57,6 +57,18 @@ var backendMutants = []mutant{
 		pkg:  "gateway", run: "TestWhatTheClientSees",
 	},
 	{
+		name: "early-hint-of-backend",
+		rule: "an interim response has no header that an answer cannot have",
+		edit: never,
+		pkg:  "gateway/internal/proxy", run: "TestAttackHeadersBesideTheAnswer",
+	},
+	{
+		name: "trailer-of-backend",
+		rule: "a trailer has no name that a header of an answer cannot have",
+		edit: remove,
+		pkg:  "gateway/internal/proxy", run: "TestAttackHeadersBesideTheAnswer",
+	},
+	{
 		name: "request-of-any-size",
 		rule: "a body is passed on up to a limit, whether it says its length or not",
 		edit: remove,

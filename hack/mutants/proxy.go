@@ -111,6 +111,18 @@ var routeMutants = []mutant{
 		pkg:  "gateway/internal/proxy", run: "TestAQuietStreamHasComments",
 	},
 	{
+		name: "comment-in-a-compressed-stream",
+		rule: "nothing is inserted into a compressed stream",
+		edit: never,
+		pkg:  "gateway/internal/proxy", run: "TestACompressedStreamIsLeftAlone",
+	},
+	{
+		name: "session-beside-a-message",
+		rule: "a message of the older transport brings no session id of the client's choice",
+		edit: remove,
+		pkg:  "gateway/internal/proxy", run: "TestAttackSessionBesideAMessage",
+	},
+	{
 		name: "session-at-any-pod",
 		rule: "a session stays with its pod",
 		edit: replace("c.pod", "(*pods.Pod)(nil)"),

@@ -59,8 +59,12 @@ func newAnswer(w http.ResponseWriter, shared bool) *answer {
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// WriteHeader begins the answer.
+// WriteHeader begins the answer, or sends an interim response.
 func (a *answer) WriteHeader(status int) {
+	//rule:early-hint-of-backend
+	if status < http.StatusOK {
+		withholdMore(a.Header())
+	}
 	a.ResponseWriter.WriteHeader(status)
 	a.mu.Lock()
 	defer a.mu.Unlock()

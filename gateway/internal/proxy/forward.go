@@ -39,6 +39,8 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, c *call) {
 	case h.isEndpoint(r.URL.Path):
 		status, message = h.openSession(r, c)
 	default:
+		//rule:session-beside-a-message
+		r.Header.Del(sessionHeader) // the URL names the session
 		c.target, status, message = h.openMessage(r, c)
 	}
 	if status != 0 {
@@ -118,35 +120,9 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	}
 }
 
-// claimed says whether a header is about who sends the request. Those that
-// concern one connection alone, the proxy has removed already. It goes by the plain
-// name: underscores count as hyphens, since many frameworks cannot tell one from the
-// other.
-func claimed(name, plain string) bool {
-	if plain == sessionHeader {
-		return plain != name // a session that was not opened
-	}
-	switch plain {
-	//rule:token-to-backend cookie-to-backend
-	case "Authorization", "Cookie", "Origin", "Forwarded", "Upgrade", "Connection",
-		"Remote-User", "X-Remote-User", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
-		"X-Original-Url", "X-Rewrite-Url": // by which some frameworks take another path
-		return true
-	}
-	//rule:identity-claimed
-	return strings.HasPrefix(plain, "X-Forwarded-") || strings.HasPrefix(plain, "X-Auth-Request-") ||
-		strings.HasPrefix(plain, "Proxy-") || strings.HasPrefix(plain, "X-Vestibule-")
-}
-
 // errBackendUnauthorized is a backend that asks for credentials of its own. If
 // its 401 reached the client, that would log in again, and again.
 var errBackendUnauthorized = errors.New("the backend answered 401")
-
-// ofOrigin are headers by which one answer speaks for a whole origin, which is the
-// authorization server's.
-var ofOrigin = map[string]bool{
-	"Alt-Svc": true, "Clear-Site-Data": true, "Nel": true, "Report-To": true, "Service-Worker-Allowed": true, "Strict-Transport-Security": true,
-}
 
 // isStream says whether an answer is a stream of server-sent events.
 func isStream(resp *http.Response) bool {
@@ -162,12 +138,7 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 	if resp.StatusCode == http.StatusUnauthorized && (!h.Plain || !h.Public) {
 		return errBackendUnauthorized
 	}
-	for name := range resp.Header {
-		//rule:cookie-of-backend cors-of-backend header-for-the-origin
-		if name == "Set-Cookie" || name == "Www-Authenticate" || ofOrigin[name] || strings.HasPrefix(name, "Access-Control-") {
-			delete(resp.Header, name)
-		}
-	}
+	withhold(resp.Header)
 	if isStream(resp) {
 		resp.Header.Set("X-Accel-Buffering", "no")
 		resp.Header.Del("Content-Length") // what is added counts, too
@@ -186,8 +157,15 @@ func (h *Handler) modifyResponse(resp *http.Response) error {
 		}
 		if c, ok := resp.Request.Context().Value(callKey{}).(*call); ok {
 			c.answer.events = &events{body: body, keepAlive: h.KeepAlive, good: h.stillGood(c)}
+			//rule:comment-in-a-compressed-stream
+			if isEncoded(resp) {
+				c.answer.events.keepAlive = 0
+			}
 		}
 	}
+	withholdMore(resp.Trailer) // the announced names
+	//rule:trailer-of-backend
+	resp.Body = trailing{resp.Body, resp}
 	if c, ok := resp.Request.Context().Value(callKey{}).(*call); ok && c.origin != "" {
 		// Said here and not before: an interim response wipes what was said before it.
 		cors.Expose(resp.Header, c.origin)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,6 +136,25 @@ func TestASealedMessageURLIsCheckedAgain(t *testing.T) {
 		w := forwarded(t, h, http.MethodPost, "/mcp/message?session="+sealed, nil)
 		if w.Code != http.StatusNotFound || len(backend.messages) > 0 {
 			t.Errorf("%q gets %d, and the backend has %d messages", uri, w.Code, len(backend.messages))
+		}
+	}
+}
+
+// The URL of a message names its session. The client cannot name another beside it.
+func TestAttackSessionBesideAMessage(t *testing.T) {
+	backend := &older{endpoint: "/messages?id=1"}
+	h := olderRoute(t, backend)
+	endpoint := leadsTo(forwarded(t, h, http.MethodGet, "/mcp", nil).Body.String())
+	for _, name := range []string{sessionHeader, "Mcp_Session_Id", "Mcp.Session-Id"} {
+		backend.messages = nil
+		w := forwarded(t, h, http.MethodPost, endpoint, http.Header{name: {"another's"}})
+		if len(backend.messages) != 1 {
+			t.Fatalf("a message with %s gets %d: %s", name, w.Code, w.Body)
+		}
+		for header, values := range backend.messages[0].Header {
+			if slices.Contains(values, "another's") {
+				t.Errorf("the backend has %s: %q", header, values)
+			}
 		}
 	}
 }
