@@ -57,6 +57,40 @@ func TestAttackClaimedIdentity(t *testing.T) {
 	}
 }
 
+// The configuration can name a header of another front door. Then it has the gateway's
+// word, and the client's never.
+func TestAttackHeaderOfAnotherFrontDoor(t *testing.T) {
+	t.Parallel()
+	gw := gatewaytest.New(t, gatewaytest.Setup{Configure: func(c *config.Config) {
+		c.Backend.Identity = &config.Identity{Headers: []config.IdentityHeader{
+			{Name: "X-Webauth-User", Claim: "email"}, {Name: "X-Forwarded-Email", Claim: "missing"},
+		}}
+	}})
+	client := gw.Register(t, nil)
+	gw.IdP.LoginAs("alice", map[string]any{"email": "alice@example.com"})
+	token := client.Redeem(t, client.Login(t)).Access
+	root := []string{"root"}
+	a := call(t, gw, "POST", "/mcp", token, http.Header{
+		"X-Webauth-User": root, "X_webauth_user": root, "X-Forwarded-Email": root, "X-Ms-Client-Principal": root, "X-Http-Method-Override": root,
+	})
+	if a.Status != http.StatusOK {
+		t.Fatalf("the answer is %d: %s", a.Status, a.Body)
+	}
+	got := lastSeen(t, gw)
+	if user := got.Values("X-Webauth-User"); !slices.Equal(user, []string{"alice@example.com"}) {
+		t.Errorf("the user is %q", user)
+	}
+	for name, values := range got {
+		if slices.Contains(values, "root") {
+			t.Errorf("%s arrives", name)
+		}
+	}
+	n := len(gw.Backend.Requests())
+	if a := call(t, gw, "TRACE", "/mcp", token, nil); a.Status != http.StatusMethodNotAllowed || len(gw.Backend.Requests()) != n {
+		t.Errorf("TRACE gets %d: %s", a.Status, a.Body)
+	}
+}
+
 // onlyGenuine insists that headers have what the genuine ones have under these names,
 // and nothing that could be read as one of them.
 func onlyGenuine(t *testing.T, got, genuine http.Header, names []string) {

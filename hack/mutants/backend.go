@@ -21,6 +21,24 @@ var backendMutants = []mutant{
 		pkg:  "gateway", run: "TestWhatTheBackendSees",
 	},
 	{
+		name: "identity-of-other-front-doors",
+		rule: "a client cannot write the headers in which other front doors say who the user is",
+		edit: never,
+		pkg:  "gateway/internal/proxy", run: "TestAttackHeadersOfOtherFrontDoors",
+	},
+	{
+		name: "method-overridden",
+		rule: "the backend is told no other method than the request has",
+		edit: never,
+		pkg:  "gateway/internal/proxy", run: "TestAttackHeadersOfOtherFrontDoors",
+	},
+	{
+		name: "method-that-echoes",
+		rule: "no method has the backend repeat what the gateway told it",
+		edit: never,
+		pkg:  "gateway/internal/proxy", run: "TestAttackMethodsThatEcho",
+	},
+	{
 		name: "underscore-for-hyphen",
 		rule: "a header that frameworks cannot tell from one of ours is one of ours",
 		edit: replace("http.CanonicalHeaderKey(string(plain))", "name"),

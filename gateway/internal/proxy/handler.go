@@ -123,7 +123,8 @@ func (h *Handler) Serves(path string) bool {
 
 // ServeHTTP asks in this order: where does the request come from, whose is it, is
 // there anything at that path, is it too much, and may they. Method, body and content
-// type are the backend's to judge, as long as no rule is about them: a client that
+// type are the backend's to judge, as long as no rule is about them, but for TRACE and
+// CONNECT: a client that
 // asks without a token must learn where to get one, however it asks.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	policy, e := h.Policy(r.Context())
@@ -160,6 +161,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeRPCError(w, http.StatusNotFound, "there is nothing at this path; the endpoint is "+h.Resource)
 		return
 	}
+	//rule:method-that-echoes
+	if echoes(r.Method) {
+		h.hurry(w)
+		w.Header().Set("Allow", h.methods)
+		writeRPCError(w, http.StatusMethodNotAllowed, "this method is not allowed")
+		return
+	}
 	if !h.Public {
 		done, ok := h.begin(w, r, who)
 		if !ok {
@@ -173,6 +181,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.forward(w, r, &call{policy: policy, who: who, token: token, origin: origin})
+}
+
+// echoes reports whether the answer to a method may repeat the request, with what the
+// gateway told the backend of the user, or whether the method opens a tunnel.
+func echoes(method string) bool {
+	return strings.EqualFold(method, http.MethodTrace) || strings.EqualFold(method, "TRACK") || strings.EqualFold(method, http.MethodConnect)
 }
 
 // hurry bounds how long a body may take to arrive: one that is to be judged, or one that

@@ -9,10 +9,10 @@ import (
 // Headers that the proxy does not pass on: of requests, answers, interim responses and
 // trailers.
 
-// claimed says whether a header is about who sends the request. Those that
-// concern one connection alone, the proxy has removed already. It goes by the plain
-// name: underscores count as hyphens, since many frameworks cannot tell one from the
-// other.
+// claimed says whether a header is about who sends the request, or names another method
+// or path than the request has. Those that concern one connection alone, the proxy has
+// removed already. It goes by the plain name: underscores count as hyphens, since many
+// frameworks cannot tell one from the other.
 func claimed(name, plain string) bool {
 	if plain == sessionHeader {
 		return plain != name // a session that was not opened
@@ -20,13 +20,44 @@ func claimed(name, plain string) bool {
 	switch plain {
 	//rule:token-to-backend cookie-to-backend
 	case "Authorization", "Cookie", "Origin", "Forwarded", "Upgrade", "Connection",
-		"Remote-User", "X-Remote-User", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
-		"X-Original-Url", "X-Rewrite-Url": // by which some frameworks take another path
+		"X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip":
+		return true
+	}
+	//rule:identity-of-other-front-doors
+	if hasAnyPrefix(plain, frontDoors) {
+		return true
+	}
+	//rule:method-overridden
+	if hasAnyPrefix(plain, overrides) {
 		return true
 	}
 	//rule:identity-claimed
 	return strings.HasPrefix(plain, "X-Forwarded-") || strings.HasPrefix(plain, "X-Auth-Request-") ||
 		strings.HasPrefix(plain, "Proxy-") || strings.HasPrefix(plain, "X-Vestibule-")
+}
+
+// overrides are how the headers begin by which some frameworks take another method or
+// another path than the request has.
+var overrides = []string{"X-Http-Method", "X-Method-Override", "X-Original-", "X-Rewrite-"}
+
+// frontDoors are how the headers begin in which other proxies and platforms tell a
+// backend who the user is. A backend that was behind one of them may still believe them.
+var frontDoors = []string{
+	"Remote-", "X-Remote-", "X-Webauth-", "X-Authenticated-", "X-Consumer-", // proxies in general, Kubernetes, Grafana, Kong
+	"X-Authentik-", "X-Pomerium-", "Tailscale-User-", "Oidc-Claim-",
+	"X-Ms-Client-Principal", "X-Ms-Token-", "X-Goog-Authenticated-User-", "X-Goog-Iap-", "X-Amzn-Oidc-", "Cf-Access-",
+	// Client certificates. That of RFC 9440 is the first.
+	"Client-Cert", "X-Client-Cert", "X-Client-Verify", "X-Client-Dn", "Ssl-Client", "X-Ssl-Client", "X-Tls-Client",
+	"X-Amzn-Mtls-", "X-Arr-Clientcert", "Cf-Client-Cert",
+}
+
+func hasAnyPrefix(s string, prefixes []string) bool {
+	for _, prefix := range prefixes {
+		if strings.HasPrefix(s, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // ofOrigin are headers by which one answer speaks for a whole origin, which is the

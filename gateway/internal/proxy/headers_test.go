@@ -12,6 +12,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vestibule.dev/vestibule/gateway/config"
+	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/quota"
 )
 
 // passesOn returns a server that passes requests on to a backend.
@@ -132,5 +136,80 @@ func TestACompressedStreamIsLeftAlone(t *testing.T) {
 				t.Errorf("there is %.60q, %v", body, err)
 			}
 		})
+	}
+}
+
+// A backend that was behind another front door may still believe its headers.
+func TestAttackHeadersOfOtherFrontDoors(t *testing.T) {
+	names := strings.Fields(`
+		Remote-User Remote-Groups Remote-Email Remote-Name X-Remote-User X-Remote-Group X-Remote-Extra-Scopes
+		X-WEBAUTH-USER X-WEBAUTH-EMAIL X-Authenticated-Userid X-Consumer-Username X-Consumer-Custom-Id
+		X-authentik-username X-Pomerium-Jwt-Assertion Tailscale-User-Login OIDC_CLAIM_sub
+		X-MS-CLIENT-PRINCIPAL X-MS-CLIENT-PRINCIPAL-ID X-MS-CLIENT-PRINCIPAL-NAME X-MS-CLIENT-PRINCIPAL-IDP X-MS-TOKEN-AAD-ID-TOKEN
+		X-Goog-Authenticated-User-Email X-Goog-Authenticated-User-Id X-Goog-Iap-Jwt-Assertion
+		X-Amzn-Oidc-Data X-Amzn-Oidc-Identity X-Amzn-Oidc-Accesstoken
+		Cf-Access-Jwt-Assertion Cf-Access-Authenticated-User-Email Cf-Access-Client-Id
+		X-Forwarded-User X-Forwarded-Email X-Forwarded-Groups X-Forwarded-Preferred-Username X-Forwarded-Access-Token
+		X-Auth-Request-User X-Auth-Request-Email X-Auth-Request-Groups X-Auth-Request-Access-Token
+		Client-Cert Client-Cert-Chain X-Client-Cert X-Client-Cert-Subject-Dn X-Client-Verify X-Client-Dn
+		Ssl-Client-Cert SSL_CLIENT_S_DN Ssl-Client-Verify X-SSL-Client-Cert X-SSL-Client-S-DN X-Tls-Client-Subject
+		X-Forwarded-Client-Cert X-Forwarded-Tls-Client-Cert X-Amzn-Mtls-Clientcert-Subject X-ARR-ClientCert Cf-Client-Cert-Der-Base64
+		X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Method X-Original-Uri X-Rewrite-Url`)
+	passes := []string{"X-Api-Key", "X-Request-Id", "X-Client-Version", "Remote", "X-Goog-User-Project", "Mcp-Method", "Accept", "Client-Name"}
+	backend := &older{}
+	h := bare(t, backend)
+	for spelled, spell := range map[string]func(string) string{
+		"as it is": func(s string) string { return s }, "in small letters": strings.ToLower,
+		"with underscores": func(s string) string { return strings.ReplaceAll(s, "-", "_") },
+		"with dots":        func(s string) string { return strings.ReplaceAll(s, "-", ".") },
+	} {
+		header := http.Header{}
+		for _, name := range names {
+			header.Set(spell(name), "root")
+		}
+		for _, name := range passes {
+			header.Set(name, "client")
+		}
+		backend.messages = nil
+		forwarded(t, h, http.MethodPost, "/mcp", header)
+		if len(backend.messages) != 1 {
+			t.Fatalf("the backend has %d requests", len(backend.messages))
+		}
+		got := backend.messages[0].Header
+		for name, values := range got {
+			if slices.Contains(values, "root") {
+				t.Errorf("%s, %s arrives", spelled, name)
+			}
+		}
+		for _, name := range passes {
+			if got.Get(name) != "client" {
+				t.Errorf("%s does not arrive", name)
+			}
+		}
+	}
+}
+
+// An answer to TRACE repeats the request, with what only the backend is to know.
+func TestAttackMethodsThatEcho(t *testing.T) {
+	for name, public := range map[string]bool{"with a token": false, "without tokens": true} {
+		backend := &older{}
+		h := bare(t, backend)
+		h.Public = public
+		h.Quotas = quota.New(func() config.Quotas { return config.Quotas{} }, time.Now)
+		h.Policy = func(context.Context) (Policy, *oauth.Error) { return Policy{}, nil }
+		for _, method := range []string{"TRACE", "trace", "Track", "CONNECT", "connect", http.MethodPost} {
+			r := httptest.NewRequest(method, "/mcp", nil)
+			r.Host = "localhost"
+			r.Header.Set("Authorization", "Bearer token")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if method == http.MethodPost {
+				if w.Code != http.StatusAccepted {
+					t.Errorf("%s, %s gets %d: %s", name, method, w.Code, w.Body)
+				}
+			} else if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") == "" || len(backend.messages) > 0 {
+				t.Errorf("%s, %s gets %d, and the backend has %d requests", name, method, w.Code, len(backend.messages))
+			}
+		}
 	}
 }

@@ -26,7 +26,7 @@ type older struct {
 
 func (o *older) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp := &http.Response{StatusCode: http.StatusAccepted, Request: r, Body: http.NoBody, Header: http.Header{}}
-	if r.Method == http.MethodPost {
+	if r.Method != http.MethodGet {
 		o.messages = append(o.messages, r)
 		return resp, nil
 	}
