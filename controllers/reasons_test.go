@@ -331,13 +331,13 @@ var situations = []situation{
 }
 
 // elsewhere are the reasons that other tests provoke: it takes an API server that
-// fails, a change of the store, or a CRD.
+// fails, a change of the store, or another CRD.
 var elsewhere = []string{
 	v1alpha1.ReasonRouteRejected, v1alpha1.ReasonRoutePending,
 	v1alpha1.ReasonNotObserved, v1alpha1.ReasonRetrying, v1alpha1.ReasonMigrated, v1alpha1.ReasonMigrationUnfinished,
 	v1alpha1.ReasonStoreNotGrown, v1alpha1.ReasonKeyDropPending, v1alpha1.ReasonPredecessorRemains,
 	v1alpha1.ReasonWaitingForUpgrade, v1alpha1.ReasonFieldUnknown, v1alpha1.ReasonCertificateExpired, v1alpha1.ReasonCertificateNameDiffers,
-	v1alpha1.ReasonNotScaling, v1alpha1.ReasonAnotherController, v1alpha1.ReasonAdopted,
+	v1alpha1.ReasonNotScaling, v1alpha1.ReasonAnotherController, v1alpha1.ReasonAdopted, v1alpha1.ReasonVariableIgnored,
 }
 
 func TestEveryReason(t *testing.T) {

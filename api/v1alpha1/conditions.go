@@ -59,6 +59,9 @@ const ReasonAnotherController = "AnotherController"
 const (
 	// ReasonAccepted: the gateway is run as the spec says.
 	ReasonAccepted = "Accepted"
+	// ReasonVariableIgnored: the spec is accepted, and gateways are not given a variable of
+	// gateway.podTemplate.env.
+	ReasonVariableIgnored = "VariableIgnored"
 	// ReasonFieldUnknown: the spec has a field that the controller, which is older than the
 	// CRD, does not know.
 	ReasonFieldUnknown = "FieldUnknown"

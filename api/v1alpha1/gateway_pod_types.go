@@ -82,14 +82,15 @@ type PodTemplate struct {
 	// +kubebuilder:validation:MaxItems=8
 	ImagePullSecrets []ObjectReference `json:"imagePullSecrets,omitempty"`
 
-	// env are environment variables of the gateway, such as HTTPS_PROXY or GOMEMLIMIT.
-	// Secrets do not belong here. At most 32.
+	// env are environment variables of the gateway. Secrets do not belong here. At most 32.
+	//
+	// A proxy is for identity providers, traces, an etcd and the check of publicURL. A
+	// gateway never calls the API server or a backend through a proxy.
 	//
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:XValidation:rule=`!self.exists(e, e.name == 'POD_UID')`,message="gateway.podTemplate.env must not have POD_UID, since the controller sets it."
 	Env []EnvVar `json:"env,omitempty"`
 }
 
@@ -109,8 +110,15 @@ type PodResources struct {
 }
 
 // EnvVar is an environment variable.
+//
+// The rule is on the item: a stored variable that is not allowed refuses no change of
+// another field.
+//
+// +kubebuilder:validation:XValidation:rule=`self.name in ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy', 'GOMEMLIMIT', 'GOGC', 'GOMAXPROCS', 'TZ', 'OTEL_RESOURCE_ATTRIBUTES', 'OTEL_SERVICE_NAME']`,message="gateway.podTemplate.env[].name must be HTTP_PROXY, HTTPS_PROXY or NO_PROXY (also in lower case), GOMEMLIMIT, GOGC, GOMAXPROCS, TZ, OTEL_RESOURCE_ATTRIBUTES or OTEL_SERVICE_NAME, since any other variable can change what the gateway checks and logs."
 type EnvVar struct {
-	// name of the variable. At most 128 characters.
+	// name of the variable. Only these are allowed: HTTP_PROXY, HTTPS_PROXY and NO_PROXY,
+	// also in lower case, GOMEMLIMIT, GOGC, GOMAXPROCS, TZ, OTEL_RESOURCE_ATTRIBUTES and
+	// OTEL_SERVICE_NAME. At most 128 characters.
 	//
 	// +required
 	// +kubebuilder:validation:MaxLength=128
@@ -124,4 +132,15 @@ type EnvVar struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	Value string `json:"value,omitempty"`
+}
+
+// Allowed reports whether pods are given the variable. The API server refuses others, and
+// an older CRD may have let one in.
+func (e *EnvVar) Allowed() bool {
+	switch e.Name {
+	case "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+		"GOMEMLIMIT", "GOGC", "GOMAXPROCS", "TZ", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME":
+		return true
+	}
+	return false
 }

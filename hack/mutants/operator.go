@@ -3,6 +3,18 @@ package main
 // The controller: whose objects are whose, and what it changes when.
 var operatorMutants = []mutant{
 	{
+		name: "variable-of-any-name",
+		rule: "pods are given no variable that can write tokens into the log",
+		edit: never,
+		pkg:  "controllers/internal/resources", run: "TestOnlySomeVariablesReachPods",
+	},
+	{
+		name: "api-server-by-proxy",
+		rule: "the API server is called without a proxy of the environment",
+		edit: remove,
+		pkg:  "gateway/internal/apiserver", run: "TestTheAPIServerIsCalledWithoutAProxy",
+	},
+	{
 		name: "controller-fights",
 		rule: "of two installs of the controller the second changes nothing",
 		edit: never,

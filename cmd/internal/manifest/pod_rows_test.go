@@ -8,6 +8,7 @@ const (
 	podTemplate         = "spec.gateway.podTemplate"
 	podLabelsFalse      = "gateway.podTemplate.labels must not begin with"
 	podAnnotationsFalse = "gateway.podTemplate.annotations must not begin with"
+	podVariablesFalse   = "gateway.podTemplate.env[].name must be HTTP_PROXY"
 )
 
 func inPods(name, field string, value any, refused string) row {
@@ -35,7 +36,7 @@ var podRows = append([]row{
 		"tolerations":               []any{object{"key": "edge", "operator": "Exists", "effect": "NoSchedule"}},
 		"topologySpreadConstraints": []any{object{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}},
 		"priorityClassName":         "high", "imagePullSecrets": []any{object{"name": "registry"}},
-		"env": []any{object{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}, object{"name": "EMPTY"}},
+		"env": []any{object{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}, object{"name": "NO_PROXY"}},
 	}}, ""},
 	inPods("nothing", "labels", object{}, ""),
 	inPods("a label of the controller's", "labels", object{"app.kubernetes.io/name": "mine"}, podLabelsFalse),
@@ -61,14 +62,20 @@ var podRows = append([]row{
 	inPods("a pull secret without a name", "imagePullSecrets", []any{object{}}, "imagePullSecrets[0].name: Required value"),
 	inPods("a pull secret in upper case", "imagePullSecrets", []any{object{"name": "A"}}, "should match"),
 	inPods("a pull secret with a long name", "imagePullSecrets", []any{object{"name": long(254)}}, "Too long"),
-	inPods("a variable of the controller's", "env", []any{object{"name": "POD_UID", "value": "mine"}}, "gateway.podTemplate.env must not have POD_UID"),
+	inPods("a variable of the controller's", "env", []any{object{"name": "POD_UID", "value": "mine"}}, podVariablesFalse),
+	inPods("a variable that writes tokens into the log", "env", []any{object{"name": "GODEBUG", "value": "http2debug=2"}}, podVariablesFalse),
+	inPods("all variables", "env", []any{
+		object{"name": "HTTP_PROXY"}, object{"name": "HTTPS_PROXY"}, object{"name": "NO_PROXY"}, object{"name": "http_proxy"}, object{"name": "https_proxy"},
+		object{"name": "no_proxy"}, object{"name": "GOMEMLIMIT"}, object{"name": "GOGC"}, object{"name": "GOMAXPROCS"}, object{"name": "TZ"},
+		object{"name": "OTEL_RESOURCE_ATTRIBUTES"}, object{"name": "OTEL_SERVICE_NAME"},
+	}, ""),
 	inPods("a goal for the memory", "env", []any{object{"name": "GOMEMLIMIT", "value": "1GiB"}}, ""),
-	inPods("a variable twice", "env", []any{object{"name": "A"}, object{"name": "A"}}, "Duplicate value"),
+	inPods("a variable twice", "env", []any{object{"name": "TZ"}, object{"name": "TZ"}}, "Duplicate value"),
 	inPods("a variable without a name", "env", []any{object{"value": "a"}}, "env[0].name: Required value"),
 	inPods("a variable with a hyphen", "env", []any{object{"name": "A-B"}}, "should match"),
 	inPods("a variable with a long name", "env", []any{object{"name": long(129)}}, "Too long"),
-	inPods("a long variable", "env", []any{object{"name": "A", "value": strings.Repeat("ä", 4096)}}, ""),
-	inPods("a variable that is too long", "env", []any{object{"name": "A", "value": strings.Repeat("ä", 4097)}}, "Too long"),
+	inPods("a long variable", "env", []any{object{"name": "TZ", "value": strings.Repeat("ä", 4096)}}, ""),
+	inPods("a variable that is too long", "env", []any{object{"name": "TZ", "value": strings.Repeat("ä", 4097)}}, "Too long"),
 	inPods("a variable from a Secret", "env", []any{object{"name": "A", "valueFrom": object{}}}, `unknown field "spec.gateway.podTemplate.env[0].valueFrom"`),
 	inPods("too many variables", "env", many(33, func(i int) any { return object{"name": long(i)} }), "Too many"),
 }, hollow()...)

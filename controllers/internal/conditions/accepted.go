@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
+	"vestibule.dev/vestibule/controllers/internal/resources"
 )
 
 // accepted names all refusals: who mends one should not have to wait for the next.
@@ -15,6 +16,11 @@ func accepted(o *Observation) metav1.Condition {
 		return notObserved().of(v1alpha1.ConditionAccepted)
 	}
 	if len(o.Refusals) == 0 {
+		if names := resources.VariablesLeftOut(o.Server); len(names) > 0 {
+			return yes(v1alpha1.ReasonVariableIgnored,
+				"The spec is accepted, but gateways are not given the variables %s: remove them from gateway.podTemplate.env, where they are not allowed.",
+				strings.Join(names, ", ")).of(v1alpha1.ConditionAccepted)
+		}
 		return yes(v1alpha1.ReasonAccepted, "The spec is accepted.").of(v1alpha1.ConditionAccepted)
 	}
 	var messages []string

@@ -20,7 +20,7 @@ import (
 var (
 	well = []string{
 		v1alpha1.ReasonStoreNotGrown, v1alpha1.ReasonAnotherController,
-		v1alpha1.ReasonAccepted, v1alpha1.ReasonBound, v1alpha1.ReasonMigrated, v1alpha1.ReasonDiscovered, v1alpha1.ReasonAvailable, v1alpha1.ReasonWaitingForUpgrade, v1alpha1.ReasonNotScaling,
+		v1alpha1.ReasonAccepted, v1alpha1.ReasonVariableIgnored, v1alpha1.ReasonBound, v1alpha1.ReasonMigrated, v1alpha1.ReasonDiscovered, v1alpha1.ReasonAvailable, v1alpha1.ReasonWaitingForUpgrade, v1alpha1.ReasonNotScaling,
 		v1alpha1.ReasonCompatible, v1alpha1.ReasonSettled, v1alpha1.ReasonNotStalled, v1alpha1.ReasonReady,
 		// These do not gate Ready.
 		v1alpha1.ReasonAdopted, v1alpha1.ReasonNotAdopted,

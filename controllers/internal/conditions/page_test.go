@@ -116,6 +116,9 @@ func nobodyReports(o *conditions.Observation) { o.Gateway.Reports = nil }
 
 var examples = []example{
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, func(*conditions.Observation) {}},
+	{v1alpha1.ConditionAccepted, v1alpha1.ReasonVariableIgnored, func(o *conditions.Observation) {
+		o.Server.Spec.Gateway.PodTemplate = &v1alpha1.PodTemplate{Env: []v1alpha1.EnvVar{{Name: "GODEBUG", Value: "http2debug=2"}}}
+	}},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonFieldUnknown, refused(v1alpha1.ReasonFieldUnknown,
 		"routes[mcp].deniedTools: this controller (v1.2.0) does not know this, and changes nothing of this MCPServer: the CRD is newer. Update the controller.")},
 	{v1alpha1.ConditionAccepted, v1alpha1.ReasonNameConflict, refused(v1alpha1.ReasonNameConflict,

@@ -134,7 +134,8 @@ func podResources(server *v1alpha1.MCPServer) (requests, limits corev1.ResourceL
 	return requests, limits
 }
 
-// environment is the user's variables and ours.
+// environment is the user's variables and ours. A variable such as GODEBUG=http2debug=2
+// would write bearer tokens into the log.
 func environment(server *v1alpha1.MCPServer, memory resource.Quantity) []*corev1ac.EnvVarApplyConfiguration {
 	limit := corev1ac.EnvVar().WithName("GOMEMLIMIT").WithValue(memoryGoal(memory))
 	all := []*corev1ac.EnvVarApplyConfiguration{
@@ -144,6 +145,10 @@ func environment(server *v1alpha1.MCPServer, memory resource.Quantity) []*corev1
 	}
 	if t := server.Spec.Gateway.PodTemplate; t != nil {
 		for _, e := range t.Env {
+			//rule:variable-of-any-name
+			if !e.Allowed() {
+				continue
+			}
 			if e.Name == *limit.Name {
 				limit.WithValue(e.Value)
 				continue
@@ -152,6 +157,19 @@ func environment(server *v1alpha1.MCPServer, memory resource.Quantity) []*corev1
 		}
 	}
 	return all
+}
+
+// VariablesLeftOut returns the names of the spec's variables that pods are not given.
+func VariablesLeftOut(server *v1alpha1.MCPServer) []string {
+	var names []string
+	if t := server.Spec.Gateway.PodTemplate; t != nil {
+		for _, e := range t.Env {
+			if !e.Allowed() {
+				names = append(names, e.Name)
+			}
+		}
+	}
+	return names
 }
 
 // memoryGoal is below the limit, so that the collector works before the kernel kills.

@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -55,5 +56,27 @@ func TestResourcesFit(t *testing.T) {
 		if env := environment(server, limits[corev1.ResourceMemory]); len(env) != 2 || *env[1].Value != "off" {
 			t.Errorf("%s: with one of the user's, the variables are %d, and GOMEMLIMIT %s", c.name, len(env), *env[1].Value)
 		}
+	}
+}
+
+// An MCPServer that was stored before the rule can have any variable.
+func TestOnlySomeVariablesReachPods(t *testing.T) {
+	server := &v1alpha1.MCPServer{}
+	server.Spec.Gateway.PodTemplate = &v1alpha1.PodTemplate{Env: []v1alpha1.EnvVar{
+		{Name: "GODEBUG", Value: "http2debug=2"}, {Name: "HTTPS_PROXY", Value: "http://proxy:3128"}, {Name: "POD_UID", Value: "mine"},
+		{Name: "SSL_CERT_FILE", Value: "/dev/null"}, {Name: "no_proxy", Value: "example.com"},
+	}}
+	var names []string
+	for _, e := range environment(server, resource.MustParse("512Mi")) {
+		names = append(names, *e.Name)
+	}
+	if want := []string{"POD_UID", "GOMEMLIMIT", "HTTPS_PROXY", "no_proxy"}; !slices.Equal(names, want) {
+		t.Errorf("the pods have %v, want %v", names, want)
+	}
+	if names, want := VariablesLeftOut(server), []string{"GODEBUG", "POD_UID", "SSL_CERT_FILE"}; !slices.Equal(names, want) {
+		t.Errorf("left out are %v, want %v", names, want)
+	}
+	if names := VariablesLeftOut(&v1alpha1.MCPServer{}); names != nil {
+		t.Errorf("without variables, %v are left out", names)
 	}
 }

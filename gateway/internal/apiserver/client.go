@@ -46,6 +46,10 @@ func New(cfg *rest.Config, resource Resource, namespace string, wrap func(http.R
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
+	if cfg.Proxy == nil { // as a kubeconfig with proxy-url sets it
+		//rule:api-server-by-proxy
+		cfg.Proxy = noProxy
+	}
 	if wrap != nil {
 		cfg.Wrap(wrap)
 	}
@@ -59,6 +63,9 @@ func New(cfg *rest.Config, resource Resource, namespace string, wrap func(http.R
 	}
 	return &Client{http: client, path: base.JoinPath(versioned, "namespaces", namespace, string(resource))}, nil
 }
+
+// noProxy is used for the API server whatever HTTPS_PROXY says.
+func noProxy(*http.Request) (*url.URL, error) { return nil, nil } //nolint:nilnil // as http.Transport wants it
 
 // Get reads an object from etcd, not from the API server's cache.
 func (c *Client) Get(ctx context.Context, name string) ([]byte, error) {

@@ -3,11 +3,14 @@ package apiserver
 import (
 	"io"
 	"net/http"
+	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/rest"
 )
 
 func TestRefused(t *testing.T) {
@@ -35,6 +38,48 @@ func TestRefused(t *testing.T) {
 			}
 			if strings.Contains(got.Error(), "secret") {
 				t.Errorf("error %q quotes the answer", got)
+			}
+		})
+	}
+}
+
+// A proxy of the environment would see every record that is read and written, and could
+// cut the gateway off from its store.
+func TestTheAPIServerIsCalledWithoutAProxy(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
+	explicit, err := url.Parse("http://explicit.example.com:3128")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		set  func(*http.Request) (*url.URL, error)
+		want *url.URL
+	}{
+		"of the environment": {nil, nil},
+		"of a kubeconfig":    {http.ProxyURL(explicit), explicit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var base http.RoundTripper
+			_, err := New(&rest.Config{Host: "https://10.0.0.1", Proxy: tc.set}, Secrets, "default", func(rt http.RoundTripper) http.RoundTripper {
+				base = rt
+				return rt
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			transport, ok := base.(*http.Transport)
+			if !ok {
+				t.Fatalf("the transport is a %T", base)
+			}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://10.0.0.1/api", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if transport.Proxy == nil {
+				return
+			}
+			if got, err := transport.Proxy(req); err != nil || !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("the proxy is %v, %v, want %v", got, err, tc.want)
 			}
 		})
 	}
