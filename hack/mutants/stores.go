@@ -3,6 +3,18 @@ package main
 // The stores that are elsewhere. Their tests start an API server, or an etcd.
 var storesMutants = []mutant{
 	{
+		name: "client-reads-without-number",
+		rule: "made-up ids of clients cause a bounded number of reads",
+		edit: never,
+		pkg:  "gateway/internal/store/kubernetes", run: "TestAttackMadeUpClientIDs",
+	},
+	{
+		name: "shards-made-up",
+		rule: "a shard is read only once those before it were seen",
+		edit: always,
+		pkg:  "gateway/internal/store/kubernetes", run: "TestAShardThatIsAddedIsFound",
+	},
+	{
 		name: "patch-without-test",
 		rule: "a patch tests each value that it replaces",
 		edit: replace(`"test"`, `"add"`),

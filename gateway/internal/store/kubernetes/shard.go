@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
@@ -50,9 +52,10 @@ type shard struct {
 	plainNext  bool     // the next patch must not sweep
 
 	// What follows belongs to read.go.
-	readMu   sync.Mutex
-	nextRead *reading
-	reading  bool
+	readLimit *rate.Limiter
+	readMu    sync.Mutex
+	nextRead  *reading
+	reading   bool
 }
 
 // entry is what is known of a record. After a write of our own, wrote is the

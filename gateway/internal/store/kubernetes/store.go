@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/client-go/rest"
 
 	"vestibule.dev/vestibule/gateway/internal/store"
@@ -60,6 +61,7 @@ type Store struct {
 	opts    Options
 	api     *api
 	budgets map[store.Kind]*budget
+	reads   map[store.Kind]*rate.Limiter
 	shards  map[store.Kind][]*shard // those there were at the start
 	synced  chan struct{}
 
@@ -69,6 +71,7 @@ type Store struct {
 	mu      sync.Mutex
 	running bool
 	later   map[laterKey]*shard
+	seen    map[store.Kind]int // shards that are known to exist, from 0 up
 }
 
 var _ store.Store = (*Store)(nil)
@@ -101,12 +104,14 @@ func New(o Options) (*Store, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	s := &Store{
-		opts: o, api: api, budgets: map[store.Kind]*budget{},
+		opts: o, api: api, budgets: map[store.Kind]*budget{}, reads: map[store.Kind]*rate.Limiter{},
 		shards: map[store.Kind][]*shard{}, later: map[laterKey]*shard{}, synced: make(chan struct{}),
+		seen:       map[store.Kind]int{store.Client: o.ClientShards, store.Grant: o.GrantShards},
 		background: newBackground(),
 	}
 	for kind, share := range shareOf {
 		s.budgets[kind] = newBudget(o.Replicas, share)
+		s.reads[kind] = newReadLimit(kind)
 	}
 	for kind, count := range map[store.Kind]int{store.Client: o.ClientShards, store.Grant: o.GrantShards} {
 		for n := range count {
@@ -131,6 +136,7 @@ func (s *Store) newShard(kind store.Kind, n int) *shard {
 		synced:  make(chan struct{}),
 
 		background: s.background,
+		readLimit:  s.reads[kind],
 	}
 }
 
@@ -164,11 +170,13 @@ func (s *Store) NewID(kind store.Kind) (store.ID, error) {
 // Get reads the shard of the record, together with the callers that wait for
 // the same shard.
 func (s *Store) Get(ctx context.Context, kind store.Kind, id store.ID) ([]byte, error) {
-	sh := s.shard(kind, id)
-	if sh == nil {
+	if id.Part() >= maxShards {
 		return nil, errNoShard
 	}
-	o, err := sh.read(ctx)
+	if err := s.readBefore(ctx, kind, id.Part()); err != nil {
+		return nil, err
+	}
+	o, err := s.readShard(ctx, kind, id.Part())
 	if err != nil {
 		return nil, err
 	}
@@ -178,9 +186,38 @@ func (s *Store) Get(ctx context.Context, kind store.Kind, id store.ID) ([]byte, 
 	return nil, store.ErrNotFound
 }
 
+// readBefore reads the shards below part that were added since the start, until all have
+// been seen once. The controller creates shards in the order of their numbers, so if one
+// of them does not exist, part does not. Ids of any number of parts thus cause reads of one
+// shard that does not exist, which they share.
+func (s *Store) readBefore(ctx context.Context, kind store.Kind, part uint16) error {
+	for {
+		s.mu.Lock()
+		next := s.seen[kind]
+		s.mu.Unlock()
+		//rule:shards-made-up
+		if int(part) <= next {
+			return nil
+		}
+		if _, err := s.readShard(ctx, kind, uint16(next)); err != nil { //nolint:gosec // below part
+			return err
+		}
+	}
+}
+
+func (s *Store) readShard(ctx context.Context, kind store.Kind, part uint16) (*object, error) {
+	o, err := s.shard(kind, part).read(ctx)
+	if err == nil {
+		s.mu.Lock()
+		s.seen[kind] = max(s.seen[kind], int(part)+1)
+		s.mu.Unlock()
+	}
+	return o, err
+}
+
 // CompareAndSwap puts the write into the shard's next patch.
 func (s *Store) CompareAndSwap(ctx context.Context, kind store.Kind, id store.ID, old, new []byte) error {
-	sh := s.shard(kind, id)
+	sh := s.shard(kind, id.Part())
 	if sh == nil {
 		return errNoShard
 	}
@@ -264,7 +301,7 @@ func (s *Store) Synced() <-chan struct{} { return s.synced }
 // Heard returns when the watch of the record's shard last said something, or when the API
 // server was last known to reach etcd, if that was earlier.
 func (s *Store) Heard(kind store.Kind, id store.ID) time.Time {
-	sh := s.shard(kind, id)
+	sh := s.shard(kind, id.Part())
 	if sh == nil {
 		return time.Time{}
 	}
@@ -291,8 +328,8 @@ type laterKey struct {
 // shard returns the shard of a record. One that was added since the start is not
 // watched, so what it holds is always read from the store itself: a record that
 // a newer replica has put there is good here too.
-func (s *Store) shard(kind store.Kind, id store.ID) *shard {
-	shards, part := s.shards[kind], id.Part()
+func (s *Store) shard(kind store.Kind, part uint16) *shard {
+	shards := s.shards[kind]
 	if int(part) < len(shards) {
 		return shards[part]
 	}

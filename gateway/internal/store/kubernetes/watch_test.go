@@ -123,7 +123,7 @@ func TestAWatchOfAnAPIServerWithoutEtcd(t *testing.T) {
 	if err := other.CompareAndSwap(t.Context(), store.Grant, id, value, next); err != nil {
 		t.Fatal(err)
 	}
-	conformance.Eventually(t, "the watch brings the change", func() bool { return s.shard(store.Grant, id).lastHeard().After(cut) })
+	conformance.Eventually(t, "the watch brings the change", func() bool { return s.shard(store.Grant, id.Part()).lastHeard().After(cut) })
 	if heard := s.Heard(store.Grant, id); heard.After(cut) {
 		t.Errorf("reads fail since %v, and Heard says %v", cut, heard)
 	}
