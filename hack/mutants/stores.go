@@ -3,6 +3,12 @@ package main
 // The stores that are elsewhere. Their tests start an API server, or an etcd.
 var storesMutants = []mutant{
 	{
+		name: "dead-writes-paid",
+		rule: "writes whose callers have gone cost nothing of the budget",
+		edit: always,
+		pkg:  "gateway/internal/store/kubernetes", run: "TestWritesOfCallersThatHaveGoneCostNothing",
+	},
+	{
 		name: "client-reads-without-number",
 		rule: "made-up ids of clients cause a bounded number of reads",
 		edit: never,

@@ -67,8 +67,7 @@ func (s *shard) work() {
 // API server.
 func (s *shard) commit(ctx context.Context) {
 	for tries := 0; s.wanted(ctx); {
-		s.budget.spend(ctx, s.bytes())
-		batch := s.take()
+		batch := s.budget.spend(ctx, s.bytes(), s.take)
 		if len(batch) == 0 {
 			continue
 		}
