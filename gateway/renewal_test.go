@@ -49,6 +49,52 @@ func TestARefreshAsksTheUpstreamAgain(t *testing.T) { // A56
 	client.On(1).Token(t, gatewaytest.RefreshParams(second.Refresh)).Fails(t, http.StatusBadRequest, "invalid_grant")
 }
 
+// Groups that only userinfo names are withdrawn there, where a refresh brings no id token.
+func TestAttackWithdrawnGroups(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name     string
+		withdraw func(*gatewaytest.IdP)
+	}{
+		{"userinfo does not name them", func(p *gatewaytest.IdP) {
+			p.UserInfo(func(c map[string]any) map[string]any { return map[string]any{"sub": c["sub"]} })
+		}},
+		{"userinfo refuses", func(p *gatewaytest.IdP) { p.BreakUserInfo(http.StatusForbidden) }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			gw, client := renewing(t)
+			gw.IdP.LoginAs("alice", nil)
+			gw.IdP.UserInfo(func(c map[string]any) map[string]any {
+				return map[string]any{"sub": c["sub"], "groups": []string{"ops"}}
+			})
+			first := client.Redeem(t, client.Login(t))
+			gw.IdP.BreakIDToken(func(string) string { return "" })
+			gw.Clock.Advance(time.Hour)
+			gw.IdP.BreakUserInfo(http.StatusServiceUnavailable)
+			client.Token(t, gatewaytest.RefreshParams(first.Refresh)).Fails(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+			gw.IdP.BreakUserInfo(0)
+			second := client.On(1).Refresh(t, first.Refresh) // the outage has cost nothing
+			gw.Clock.Advance(time.Hour)
+			row.withdraw(gw.IdP)
+			third := client.Refresh(t, second.Refresh)
+			if first.Scope != "read write" || second.Scope != "read write" || third.Scope != "read" {
+				t.Errorf("granted is %q, then %q, then %q", first.Scope, second.Scope, third.Scope)
+			}
+		})
+	}
+	t.Run("userinfo of another user", func(t *testing.T) {
+		gw, client := renewing(t)
+		gw.IdP.UserInfo(func(c map[string]any) map[string]any { return map[string]any{"sub": c["sub"]} })
+		first := client.Redeem(t, client.Login(t))
+		gw.IdP.BreakIDToken(func(string) string { return "" })
+		gw.Clock.Advance(time.Hour)
+		gw.IdP.UserInfo(func(map[string]any) map[string]any { return map[string]any{"sub": "sub-bob"} })
+		client.Token(t, gatewaytest.RefreshParams(first.Refresh)).Fails(t, http.StatusBadRequest, "invalid_grant")
+		gw.IdP.UserInfo(func(c map[string]any) map[string]any { return map[string]any{"sub": c["sub"]} })
+		client.Token(t, gatewaytest.RefreshParams(first.Refresh)).Fails(t, http.StatusBadRequest, "invalid_grant")
+	})
+}
+
 func TestTwoReplicasAskTheUpstreamOnce(t *testing.T) {
 	t.Parallel()
 	gw, client := renewing(t)

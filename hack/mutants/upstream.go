@@ -57,6 +57,30 @@ var upstreamMutants = []mutant{
 		pkg:  "gateway/internal/upstream", run: "TestRenew",
 	},
 	{
+		name: "renewed-userinfo-of-another",
+		rule: "asked again, userinfo of another user ends the grant",
+		edit: never,
+		pkg:  "gateway/internal/upstream", run: "TestUserinfoOfAnotherUser",
+	},
+	{
+		name: "withdrawn-claims",
+		rule: "claims that userinfo does not return again are gone",
+		edit: never,
+		pkg:  "gateway/internal/upstream", run: "TestRenewTakesAwayWhatIsGone",
+	},
+	{
+		name: "sources-unknown",
+		rule: "of claims whose source an older gateway has not stored, those that may be userinfo's are not kept",
+		edit: never,
+		pkg:  "gateway/internal/upstream", run: "TestRenewTakesAwayWhatIsGone",
+	},
+	{
+		name: "outage-of-userinfo",
+		rule: "a userinfo endpoint that is busy has refused nobody",
+		edit: remove,
+		pkg:  "gateway/internal/upstream", run: "TestUserinfoThatDoesNotAnswer",
+	},
+	{
 		name: "secret-redirected",
 		rule: "a POST to an upstream, which carries secrets, follows no redirect",
 		edit: without("MethodGet"),

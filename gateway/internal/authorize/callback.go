@@ -98,6 +98,9 @@ func (h *Handler) identify(r *http.Request, p oauth.Params, malformed *oauth.Err
 		return nil, false, upstreamError(oauth.CodeServerError, errors.New("the upstream sent neither a code nor an error"))
 	}
 	who, err := h.upstream(login.Upstream).Exchange(r.Context(), code, p.Get("iss"), login.Nonce, login.Verifier)
+	if who != nil && who.Missing != nil {
+		h.Log.WarnContext(r.Context(), "claims of a user are missing", "upstream", login.Upstream, "error", who.Missing)
+	}
 	switch {
 	case err == nil:
 		return who, true, nil
@@ -154,7 +157,7 @@ func (h *Handler) grant(w http.ResponseWriter, r *http.Request, login pendingLog
 		Holder: grants.Holder{
 			ClientID: req.ClientID, Upstream: login.Upstream, Issuer: who.Issuer, Subject: who.Subject, Name: who.Name,
 		},
-		Claims: who.Claims, Tokens: who.Tokens, MaxAge: h.upstream(login.Upstream).MaxAge(),
+		Claims: who.Claims, Sources: who.Sources, Tokens: who.Tokens, MaxAge: h.upstream(login.Upstream).MaxAge(),
 		Scopes: scopes, Resource: req.Resource, RedirectURI: req.RedirectURI, Challenge: req.Challenge,
 		Proof: proof,
 	})

@@ -35,6 +35,7 @@ type IdP struct {
 	breakIDToken  func(string) string
 	breakDocument func(map[string]any)
 	userInfo      func(claims map[string]any) map[string]any
+	userInfoFails int
 	renewing      func()
 	exchanges     int
 	renewals      int
@@ -120,6 +121,9 @@ func (p *IdP) UserInfo(f func(claims map[string]any) map[string]any) {
 	p.set(func() { p.userInfo = f })
 }
 
+// BreakUserInfo answers userinfo requests with a status; 0 ends it.
+func (p *IdP) BreakUserInfo(status int) { p.set(func() { p.userInfoFails = status }) }
+
 // BreakDocument changes the discovery documents to come.
 func (p *IdP) BreakDocument(f func(document map[string]any)) { p.set(func() { p.breakDocument = f }) }
 
@@ -156,6 +160,10 @@ func (p *IdP) discovery(w http.ResponseWriter, _ *http.Request) {
 func (p *IdP) userinfo(w http.ResponseWriter, _ *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.userInfoFails != 0 {
+		http.Error(w, "secret-of-the-upstream", p.userInfoFails)
+		return
+	}
 	writeJSON(w, p.userInfo(p.user))
 }
 

@@ -13,6 +13,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/tokens"
+	"vestibule.dev/vestibule/gateway/internal/upstream"
 )
 
 // data is what the grant keeps of its user beyond what lists need.
@@ -21,6 +22,27 @@ type data struct {
 	Claims map[string]any `cbor:"1,keyasint,omitempty"`
 	// Upstream is set if the upstream can be asked again.
 	Upstream *upstreamTokens `cbor:"2,keyasint,omitempty"`
+	// Sources are set if the upstream can be asked again. Older gateways store none.
+	Sources *sources `cbor:"3,keyasint,omitempty"`
+}
+
+// sources are upstream.Sources as the grant keeps them.
+type sources struct {
+	Userinfo []string `cbor:"1,keyasint,omitempty"`
+}
+
+func keepSources(s *upstream.Sources) *sources {
+	if s == nil {
+		return nil
+	}
+	return &sources{Userinfo: s.Userinfo}
+}
+
+func (s *sources) kept() *upstream.Sources {
+	if s == nil {
+		return nil
+	}
+	return &upstream.Sources{Userinfo: s.Userinfo}
 }
 
 var errData = errors.New("the grant's data does not open with this token")

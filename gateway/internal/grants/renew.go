@@ -207,7 +207,7 @@ func (a *asking) renewFirst(due bool, dataKey []byte, d data) (records.Verdict, 
 	}
 	a.renewal = &renewal{
 		attempt: []byte(rand.Text()), generation: g.UpstreamGeneration, dataKey: dataKey, data: d, name: g.Upstream,
-		was: upstream.Identity{Issuer: g.Issuer, Subject: g.Subject, Claims: d.Claims},
+		was: upstream.Identity{Issuer: g.Issuer, Subject: g.Subject, Claims: d.Claims, Sources: d.Sources.kept()},
 	}
 	g.Lease = &lease{Attempt: a.renewal.attempt, Until: a.now.Add(leaseFor).Unix()}
 	return records.Write, errLeased
@@ -222,6 +222,8 @@ func (r *renewal) ask(ctx context.Context, s *Service) {
 	r.done = true
 	if r.err != nil {
 		s.opts.Log.WarnContext(ctx, "a user cannot be asked about again", "upstream", r.name, "error", r.err)
+	} else if missing := r.renewed.Identity.Missing; missing != nil {
+		s.opts.Log.WarnContext(ctx, "claims of a user are missing", "upstream", r.name, "error", missing)
 	}
 }
 
@@ -239,9 +241,10 @@ func (a *asking) install() (changed bool, err error) {
 	if r.overtaken = g.UpstreamGeneration != r.generation; r.overtaken || r.renewed == nil {
 		return changed, nil
 	}
-	d := data{Claims: r.data.Claims, Upstream: keepTokens(r.renewed.Tokens, time.Unix(0, 0))}
+	d := data{Claims: r.data.Claims, Sources: r.data.Sources, Upstream: keepTokens(r.renewed.Tokens, time.Unix(0, 0))}
 	if who := r.renewed.Identity; who != nil {
-		d.Claims, d.Upstream.ReadAt, g.Name = who.Claims, a.now.Unix(), who.Name
+		d.Claims, d.Sources = who.Claims, keepSources(who.Sources)
+		d.Upstream.ReadAt, g.Name = a.now.Unix(), who.Name
 	}
 	g.UpstreamGeneration++
 	g.Data, err = sealData(a.id, r.dataKey, d)

@@ -9,7 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"vestibule.dev/vestibule/gateway/internal/keys"
 	"vestibule.dev/vestibule/gateway/internal/oauth"
+	"vestibule.dev/vestibule/gateway/internal/records"
+	"vestibule.dev/vestibule/gateway/internal/tokens"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
 )
 
@@ -307,4 +314,79 @@ func TestMaxAge(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	w.a.refreshFails(bounded.RefreshToken, oauth.CodeInvalidGrant)
 	w.a.refresh(free.RefreshToken)
+}
+
+func TestTheSourcesOfClaimsAreKept(t *testing.T) {
+	w, p, _ := renewable(t)
+	said := func(names ...string) *upstream.Sources { return &upstream.Sources{Userinfo: names} }
+	var asked []*upstream.Sources
+	w.upstream = func(tokens upstream.Tokens, was upstream.Identity) (*upstream.Renewed, error) {
+		asked = append(asked, was.Sources)
+		return p.renew(tokens, was)
+	}
+	issued := w.a.redeem(w.a.login(withTokens(p), func(a *Approval) { a.Sources = said("groups") }))
+	for _, next := range []*upstream.Sources{said(), said("email"), nil} {
+		w.clock.Advance(5 * time.Minute)
+		p.answer = func(r *upstream.Renewed) (*upstream.Renewed, error) {
+			r.Identity.Sources = next
+			return r, nil
+		}
+		issued = w.a.refresh(issued.RefreshToken)
+	}
+	w.clock.Advance(5 * time.Minute)
+	w.b.refresh(issued.RefreshToken)
+	if diff := cmp.Diff([]*upstream.Sources{said("groups"), said(), said("email"), nil}, asked, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("the upstream was asked with (-want +got):\n%s", diff)
+	}
+}
+
+// Grants that an older gateway has stored are renewed, and do not know their sources.
+func TestAGrantOfAnOlderGatewayIsRenewed(t *testing.T) {
+	w, p, _ := renewable(t)
+	issued := w.a.redeem(w.a.login(withTokens(p)))
+	t0 := w.clock.Now()
+	w.clock.Advance(5 * time.Minute)
+	rewrite(t, w, issued.AccessToken, func(d data) any {
+		return struct {
+			Claims   map[string]any  `cbor:"1,keyasint,omitempty"`
+			Upstream *upstreamTokens `cbor:"2,keyasint,omitempty"`
+		}{d.Claims, keepTokens(upstream.Tokens{Access: "upstream-access", Refresh: p.token(), Nonce: "the-nonce"}, t0)}
+	})
+	var was upstream.Identity
+	w.upstream = func(tokens upstream.Tokens, before upstream.Identity) (*upstream.Renewed, error) {
+		was = before
+		return p.renew(tokens, before)
+	}
+	w.b.passes(w.b.refresh(issued.RefreshToken).AccessToken)
+	if was.Sources != nil || was.Claims["email"] != "alice@example.com" || p.calls != 1 {
+		t.Errorf("the upstream was asked %d times, with %+v", p.calls, was)
+	}
+}
+
+// rewrite replaces the data of the grant behind an access token.
+func rewrite(t *testing.T, w *world, token string, change func(data) any) {
+	t.Helper()
+	parsed, err := tokens.Parse(w.a.opts.Ring, tokens.Access, token, w.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.a.table.Update(t.Context(), parsed.Record, func(g *grant) (records.Verdict, error) {
+		o, err := g.open(parsed.Record, token)
+		if err != nil {
+			return records.Keep, err
+		}
+		plain, err := cbor.Marshal(change(o.data))
+		if err != nil {
+			return records.Keep, err
+		}
+		aead, err := keys.NewAEAD(o.dataKey)
+		if err != nil {
+			return records.Keep, err
+		}
+		g.Data = aead.Seal(nil, nil, plain, parsed.Record[:])
+		return records.Write, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

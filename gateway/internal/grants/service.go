@@ -125,7 +125,9 @@ type Holder struct {
 // Approval is what a user has approved.
 type Approval struct {
 	Holder
-	Claims      map[string]any
+	Claims map[string]any
+	// Sources are those of the claims.
+	Sources     *upstream.Sources
 	Scopes      oauth.Scopes
 	Resource    string
 	RedirectURI string
@@ -157,7 +159,7 @@ func (s *Service) Create(ctx context.Context, a Approval) (authorizationCode str
 	}
 	d := data{Claims: a.Claims}
 	if a.Tokens != nil {
-		g.UpstreamGeneration, d.Upstream = 1, keepTokens(*a.Tokens, now)
+		g.UpstreamGeneration, d.Upstream, d.Sources = 1, keepTokens(*a.Tokens, now), keepSources(a.Sources)
 	}
 	dataKey := newDataKey()
 	if g.Data, err = sealData(id, dataKey, d); err != nil {

@@ -81,6 +81,16 @@ type statusError int
 
 func (e statusError) Error() string { return fmt.Sprintf("it answers with status %d", int(e)) }
 
+// permanent reports whether the same request will get the same answer later.
+func (e statusError) permanent() bool {
+	switch int(e) {
+	//rule:outage-of-userinfo
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return e >= 400 && e < 500
+}
+
 // getJSON reads a document, with an access token if there is one. What it returns
 // quotes nothing of the answer.
 func (c *client) getJSON(ctx context.Context, url, accessToken string, into any) error {

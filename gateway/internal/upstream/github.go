@@ -35,7 +35,7 @@ const (
 // maxPages bounds how many pages of 100 organizations are read.
 const maxPages = 10
 
-func (u *Upstream) identifyGitHub(ctx context.Context, p *provider, t *oauth2.Token) (*Identity, error) {
+func (u *Upstream) identifyGitHub(ctx context.Context, p *provider, t *oauth2.Token, b before) (*Identity, error) {
 	var user struct {
 		ID    int64
 		Login string
@@ -46,6 +46,10 @@ func (u *Upstream) identifyGitHub(ctx context.Context, p *provider, t *oauth2.To
 	}
 	if user.ID == 0 {
 		return nil, fmt.Errorf("%w: its user has no number", ErrRefused)
+	}
+	who := &Identity{Issuer: u.Issuer(), Subject: strconv.FormatInt(user.ID, 10)}
+	if err := b.sameUser(who); err != nil {
+		return nil, err
 	}
 	claims := map[string]any{"login": user.Login}
 	if user.Name != "" {
@@ -61,8 +65,8 @@ func (u *Upstream) identifyGitHub(ctx context.Context, p *provider, t *oauth2.To
 			return nil, err
 		}
 	}
-	subject := strconv.FormatInt(user.ID, 10)
-	return &Identity{Issuer: u.Issuer(), Subject: subject, Name: displayName(claims, subject), Claims: claims}, nil
+	who.Name, who.Claims = displayName(claims, who.Subject), claims
+	return who, nil
 }
 
 // addEmail adds the address that is the user's first, if GitHub has verified it.

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -86,10 +87,10 @@ func authStyle(methods []string, secret string) oauth2.AuthStyle {
 	return oauth2.AuthStyleInHeader // the default of OpenID Connect Discovery section 3
 }
 
-// identifyOIDC reads who a token response is about. After a refresh, which need
-// not come with an id token, what it does not say again is as it was.
+// identifyOIDC reads who a token response is about. A refresh need not come with an
+// id token: then the claims of the last one still count.
 func (u *Upstream) identifyOIDC(ctx context.Context, p *provider, t *oauth2.Token, b before) (*Identity, error) {
-	who := &Identity{Claims: map[string]any{}}
+	who := &Identity{Claims: map[string]any{}, Sources: &Sources{}}
 	raw, _ := t.Extra("id_token").(string)
 	switch {
 	case raw != "":
@@ -101,16 +102,20 @@ func (u *Upstream) identifyOIDC(ctx context.Context, p *provider, t *oauth2.Toke
 		maps.Copy(who.Claims, idToken.Claims)
 	case b.identity != nil:
 		who.Issuer, who.Subject = b.identity.Issuer, b.identity.Subject
-		maps.Copy(who.Claims, b.identity.Claims)
+		maps.Copy(who.Claims, b.identity.idTokenClaims(p.oidc.userinfo != ""))
 	default:
 		return nil, fmt.Errorf("%w: there is no id token in it", ErrRefused)
 	}
+	if err := b.sameUser(who); err != nil {
+		return nil, err
+	}
 	if p.oidc.userinfo != "" {
-		if err := u.addUserinfo(ctx, p, t.AccessToken, who); err != nil {
+		if err := u.addUserinfo(ctx, p, t.AccessToken, who, b); err != nil {
 			return nil, err
 		}
 	}
 	u.settle(who.Claims)
+	who.Sources.forget(who.Claims)
 	who.Name = displayName(who.Claims, who.Subject)
 	return who, u.admit(who)
 }
@@ -128,13 +133,25 @@ func verify(ctx context.Context, v *rp.IDTokenVerifier, accessToken, raw string,
 	return idToken, nil
 }
 
-func (u *Upstream) addUserinfo(ctx context.Context, p *provider, accessToken string, who *Identity) error {
+// addUserinfo adds the claims of the userinfo endpoint. If that refuses for good, it
+// adds none, and who.Missing says why. It returns ErrUnreachable, ErrRefused or
+// ErrOtherUser.
+func (u *Upstream) addUserinfo(ctx context.Context, p *provider, accessToken string, who *Identity, b before) error {
 	var info map[string]any
-	if err := p.getJSON(ctx, p.oidc.userinfo, accessToken, &info); err != nil {
+	err := p.getJSON(ctx, p.oidc.userinfo, accessToken, &info)
+	if status, ok := errors.AsType[statusError](err); ok && status.permanent() {
+		who.Missing = fmt.Errorf("no claims from its userinfo endpoint: %w", status)
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("%w: no answer from its userinfo endpoint: %s", ErrUnreachable, netText(err))
 	}
 	//rule:userinfo-of-another
-	if info["sub"] != who.Subject {
+	if subject := info["sub"]; subject != who.Subject {
+		//rule:renewed-userinfo-of-another
+		if _, ok := subject.(string); ok && b.identity != nil {
+			return ErrOtherUser
+		}
 		return fmt.Errorf("%w: its userinfo endpoint answers for another user", ErrRefused)
 	}
 	if _, ok := info["email"]; ok {
@@ -143,6 +160,7 @@ func (u *Upstream) addUserinfo(ctx context.Context, p *provider, accessToken str
 		delete(who.Claims, u.emailProof())
 	}
 	maps.Copy(who.Claims, info)
+	who.Sources.Userinfo = slices.Sorted(maps.Keys(info))
 	return nil
 }
 

@@ -61,6 +61,10 @@ type Identity struct {
 	// Claims are what the upstream says of the user. email is among them only if
 	// the upstream has verified it.
 	Claims map[string]any
+	// Sources are nil if they are not known, or if the claims have one source alone.
+	Sources *Sources
+	// Missing says why a source has no claims here, or is nil.
+	Missing error
 	// Tokens are nil unless the upstream can be asked again.
 	Tokens *Tokens
 }
@@ -236,7 +240,8 @@ type Renewed struct {
 }
 
 // Renew asks the upstream for new tokens of a user, and for what it says of them
-// now; was is what it said before. It returns ErrEnded, ErrUnreachable,
+// now; was is what it said before. Each source that answers replaces all claims that
+// it had. It returns ErrEnded, ErrUnreachable,
 // ErrRefused, ErrCredentials, ErrOtherUser or ErrNotAdmitted. With an error too,
 // Renewed is not nil if the upstream has given new tokens: it may take back the
 // old ones.
@@ -259,10 +264,6 @@ func (u *Upstream) Renew(ctx context.Context, t Tokens, was Identity) (*Renewed,
 		u.doubt(p, err)
 		return renewed, err
 	}
-	//rule:renewed-another-user
-	if who.Issuer != was.Issuer || who.Subject != was.Subject {
-		return renewed, ErrOtherUser
-	}
 	renewed.Identity = who
 	return renewed, nil
 }
@@ -274,9 +275,18 @@ type before struct {
 	identity *Identity
 }
 
+// sameUser returns ErrOtherUser if the upstream spoke of another user before.
+func (b before) sameUser(who *Identity) error {
+	//rule:renewed-another-user
+	if b.identity != nil && (who.Issuer != b.identity.Issuer || who.Subject != b.identity.Subject) {
+		return ErrOtherUser
+	}
+	return nil
+}
+
 func (u *Upstream) identify(ctx context.Context, p *provider, t *oauth2.Token, b before) (*Identity, error) {
 	if g := u.config.GitHub; g != nil {
-		return u.identifyGitHub(ctx, p, t)
+		return u.identifyGitHub(ctx, p, t, b)
 	}
 	return u.identifyOIDC(ctx, p, t, b)
 }
