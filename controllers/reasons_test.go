@@ -255,6 +255,7 @@ var situations = []situation{
 	ofUpstream(v1alpha1.ReasonUpstreamUnreachable),
 	ofUpstream(v1alpha1.ReasonUpstreamUntrusted),
 	ofUpstream(v1alpha1.ReasonUpstreamIssuerDiffers),
+	ofUpstream(v1alpha1.ReasonUpstreamInsecure),
 	ofUpstream(v1alpha1.ReasonUpstreamFiles),
 	ofUpstream(v1alpha1.ReasonUpstreamCredentials),
 

@@ -175,6 +175,9 @@ const (
 	ReasonUpstreamUntrusted = "UpstreamUntrusted"
 	// ReasonUpstreamIssuerDiffers: the provider names another issuer.
 	ReasonUpstreamIssuerDiffers = "UpstreamIssuerDiffers"
+	// ReasonUpstreamInsecure: an endpoint in the provider's discovery document, or a
+	// redirect to the document, is neither https nor on a loopback host.
+	ReasonUpstreamInsecure = "UpstreamInsecure"
 	// ReasonUpstreamFiles: a gateway cannot read the client secret or the CA bundle.
 	ReasonUpstreamFiles = "UpstreamFiles"
 	// ReasonUpstreamCredentials: the provider refuses the gateway's client id or secret.

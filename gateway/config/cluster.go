@@ -165,6 +165,7 @@ const (
 	ReasonUpstreamUnreachable   = "UpstreamUnreachable"   // no answer, or no discovery document
 	ReasonUpstreamUntrusted     = "UpstreamUntrusted"     // its certificate is not good for it
 	ReasonUpstreamIssuerDiffers = "UpstreamIssuerDiffers" // it names another issuer
+	ReasonUpstreamInsecure      = "UpstreamInsecure"      // an endpoint or a redirect of it is not https
 	ReasonUpstreamFiles         = "UpstreamFiles"         // its secret or CA bundle cannot be read
 	ReasonUpstreamCredentials   = "UpstreamCredentials"   // it refuses the client id or secret
 

@@ -299,6 +299,10 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{func(c *Config) { c.Upstreams[0].Type = "SAML" }, "upstreams[0]: type must be OIDC or GitHub, and the one member of that name set"},
 		{func(c *Config) { c.Upstreams[0].OIDC = nil }, "upstreams[0]: type must be OIDC or GitHub, and the one member of that name set"},
 		{func(c *Config) { c.Upstreams[0].OIDC.IssuerURL = "" }, "upstreams[0].oidc.issuerURL: must be set"},
+		{func(c *Config) { c.Upstreams[0].OIDC.IssuerURL = "http://idp.example.com" }, "upstreams[0].oidc.issuerURL: must be https; http is for loopback hosts only"},
+		{func(c *Config) { c.Upstreams[0].OIDC.IssuerURL = "http://127.0.0.1:5556" }, ""},
+		{func(c *Config) { c.Upstreams[0].OIDC.IssuerURL = "ftp://127.0.0.1" }, "upstreams[0].oidc.issuerURL: must be https; http is for loopback hosts only"},
+		{func(c *Config) { c.Upstreams[0].OIDC.DiscoveryURL = "http://idp.example.com" }, "upstreams[0].oidc.discoveryURL: must be https; http is for loopback hosts only"},
 		{func(c *Config) { c.Upstreams[0].OIDC.ClientID = "" }, "upstreams[0].oidc.clientID: must be set"},
 
 		{func(c *Config) { c.ClientIDMetadataDocuments.AllowedHosts[0] = "https://claude.ai" }, "clientIDMetadataDocuments.allowedHosts[0]: must be a host such as claude.ai, *.example.com or clients.example.com:8443"},

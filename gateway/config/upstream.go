@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -108,15 +109,26 @@ func (v *validator) upstreams(us []Upstream) {
 		switch {
 		case u.Type == UpstreamOIDC && u.OIDC != nil && u.GitHub == nil:
 			v.check(u.OIDC.IssuerURL != "", field+".oidc.issuerURL", "must be set")
+			v.upstreamURL(field+".oidc.issuerURL", u.OIDC.IssuerURL)
+			v.upstreamURL(field+".oidc.discoveryURL", u.OIDC.DiscoveryURL)
 			v.check(u.OIDC.ClientID != "", field+".oidc.clientID", "must be set")
 			for name, values := range u.OIDC.RequiredClaims {
 				v.check(len(values) > 0, field+".oidc.requiredClaims["+name+"]", "must not be empty")
 			}
 		case u.Type == UpstreamGitHub && u.GitHub != nil && u.OIDC == nil:
 			v.check(u.GitHub.BaseURL != "" && u.GitHub.APIURL != "", field+".github", "baseURL and apiURL must be set")
+			v.upstreamURL(field+".github.baseURL", u.GitHub.BaseURL)
+			v.upstreamURL(field+".github.apiURL", u.GitHub.APIURL)
 			v.check(u.GitHub.ClientID != "", field+".github.clientID", "must be set")
 		default:
 			v.check(false, field, "type must be OIDC or GitHub, and the one member of that name set")
 		}
 	}
+}
+
+// upstreamURL refuses a URL that carries users' tokens in the clear.
+func (v *validator) upstreamURL(field, s string) {
+	//rule:insecure-issuer
+	v.check(s == "" || strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") && isLoopbackURL(s),
+		field, "must be https; http is for loopback hosts only")
 }

@@ -87,6 +87,24 @@ var upstreamMutants = []mutant{
 		pkg:  "gateway/internal/upstream", run: "TestNoSecretIsSentOn",
 	},
 	{
+		name: "insecure-redirect",
+		rule: "what an upstream redirects to is https, or on a loopback host",
+		edit: never,
+		pkg:  "gateway/internal/upstream", run: "TestAttackInsecureRedirect",
+	},
+	{
+		name: "insecure-endpoint",
+		rule: "the endpoints that discovery names are https, or on a loopback host",
+		edit: never,
+		pkg:  "gateway/internal/upstream", run: "TestAttackInsecureEndpoints",
+	},
+	{
+		name: "insecure-issuer",
+		rule: "the issuer and the discovery URL are https, or on a loopback host",
+		edit: remove,
+		pkg:  "gateway/config", run: "TestAValueThatCannotWorkIsNamed",
+	},
+	{
 		name: "upstream-asked-twice",
 		rule: "one request at a time asks an upstream about a grant: a refresh token that comes twice counts for stolen",
 		edit: never,

@@ -404,7 +404,7 @@ func TestReasonsOfReports(t *testing.T) {
 	for _, reason := range []string{
 		config.ReasonStoreForbidden, config.ReasonStoreObjectAbsent, config.ReasonStoreUnreachable, config.ReasonStoreUnwritable, config.ReasonStoreIncomplete, config.ReasonKeysMismatch,
 		config.ReasonUpstreamUnreachable, config.ReasonUpstreamUntrusted, config.ReasonUpstreamIssuerDiffers, config.ReasonUpstreamFiles,
-		config.ReasonUpstreamCredentials,
+		config.ReasonUpstreamCredentials, config.ReasonUpstreamInsecure,
 		config.ReasonBackendUnreachable, config.ReasonBackendUntrusted, config.ReasonBackendNotMCP, config.ReasonBackendUnauthorized, config.ReasonPolicyInvalid,
 		config.ReasonCertificateInvalid,
 	} {

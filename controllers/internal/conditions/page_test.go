@@ -212,6 +212,8 @@ var examples = []example{
 		"the certificate of https://idp.example.com is not trusted")},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamIssuerDiffers, upstream(config.ReasonUpstreamIssuerDiffers,
 		"the discovery document of https://idp.example.com names another issuer")},
+	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamInsecure, upstream(config.ReasonUpstreamInsecure,
+		"discovery of https://idp.example.com: token_endpoint must be an https URL; http is for loopback hosts only")},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamFiles, upstream(config.ReasonUpstreamFiles,
 		"the client secret or the CA bundle cannot be read")},
 	{v1alpha1.ConditionUpstreamReady, v1alpha1.ReasonUpstreamCredentials, upstream(config.ReasonUpstreamCredentials,

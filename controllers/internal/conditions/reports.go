@@ -34,6 +34,7 @@ var fixes = map[string]string{
 	config.ReasonUpstreamUnreachable:   "Check what the spec says of the provider, such as oidc.issuerURL, and that the gateway's pods may connect to it.",
 	config.ReasonUpstreamUntrusted:     "Set caBundleRef to the certificates of who signed the provider's.",
 	config.ReasonUpstreamIssuerDiffers: "Set oidc.issuerURL, or what stands for it, to exactly the issuer that the provider's discovery document names.",
+	config.ReasonUpstreamInsecure:      "Have the provider publish https URLs: behind a proxy it may have to be told its public URL.",
 	config.ReasonUpstreamFiles:         "Check what is under clientSecretRef and caBundleRef: the latter must be PEM certificates.",
 	config.ReasonUpstreamCredentials:   "Check clientID, and that clientSecretRef has a secret of that client that has not expired.",
 

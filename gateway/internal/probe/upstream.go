@@ -27,6 +27,11 @@ func Upstream(u *upstream.Upstream) func(context.Context) (string, *report.Failu
 				Reason:  config.ReasonUpstreamIssuerDiffers,
 				Message: fmt.Sprintf("the discovery document of %s names another issuer", u.Issuer()),
 			}
+		case errors.Is(err, upstream.ErrInsecure):
+			return "", &report.Failure{
+				Reason:  config.ReasonUpstreamInsecure,
+				Message: fmt.Sprintf("discovery of %s: %s", u.Issuer(), err),
+			}
 		case errors.Is(err, upstream.ErrUntrusted):
 			return "", &report.Failure{
 				Reason:  config.ReasonUpstreamUntrusted,

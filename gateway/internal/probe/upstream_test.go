@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,10 +24,15 @@ func TestUpstream(t *testing.T) {
 				named = "https://" + r.Host
 			}
 			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(map[string]any{ // the test sees what arrives
+			document := map[string]any{
 				"issuer": named, "authorization_endpoint": named + "/a", "token_endpoint": named + "/t", "jwks_uri": named + "/j",
 				"id_token_signing_alg_values_supported": []string{"ES256"},
-			})
+			}
+			if endpoint, ok := strings.CutPrefix(r.URL.Path, "/insecure/"); ok {
+				document[strings.TrimSuffix(endpoint, "/.well-known/openid-configuration")] = "http://idp.example.com"
+				document["issuer"] = named + strings.TrimSuffix(r.URL.Path, "/.well-known/openid-configuration")
+			}
+			_ = json.NewEncoder(w).Encode(document) // the test sees what arrives
 		})
 		s.StartTLS()
 		t.Cleanup(s.Close)
@@ -51,6 +57,7 @@ func TestUpstream(t *testing.T) {
 		"no secret file":   {config.OIDCUpstream{IssuerURL: good.URL, UpstreamClient: config.UpstreamClient{ClientSecretFile: "/nowhere"}}, config.ReasonUpstreamFiles},
 		"no CA file":       {config.OIDCUpstream{IssuerURL: good.URL, UpstreamClient: config.UpstreamClient{CABundleFile: "/nowhere"}}, config.ReasonUpstreamFiles},
 		"not a CA":         {config.OIDCUpstream{IssuerURL: good.URL, UpstreamClient: config.UpstreamClient{CABundleFile: os.Args[0]}}, config.ReasonUpstreamFiles},
+		"http":             {config.OIDCUpstream{IssuerURL: good.URL + "/insecure/token_endpoint", UpstreamClient: config.UpstreamClient{CABundleFile: ca}}, config.ReasonUpstreamInsecure},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.config.ClientID = "id"
@@ -62,6 +69,9 @@ func TestUpstream(t *testing.T) {
 			}
 			if reason != tc.reason || message == "" {
 				t.Errorf("the check says %q: %s", reason, message)
+			}
+			if reason == config.ReasonUpstreamInsecure && !strings.Contains(message, "token_endpoint") {
+				t.Errorf("the message does not name the endpoint: %s", message)
 			}
 		})
 	}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"path"
 	"strings"
 
 	"vestibule.dev/vestibule/gateway/config"
@@ -41,7 +43,7 @@ func newClient(c *config.UpstreamClient) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{&http.Client{Transport: wantsJSON{transport}, Timeout: callTimeout, CheckRedirect: getsOnly}, secret}, nil
+	return &client{&http.Client{Transport: wantsJSON{transport}, Timeout: callTimeout, CheckRedirect: checkRedirect}, secret}, nil
 }
 
 func readSecret(path string) (string, error) {
@@ -67,13 +69,23 @@ func (t wantsJSON) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.base.RoundTrip(r)
 }
 
-// getsOnly follows no redirect of a POST, which carries secrets.
-func getsOnly(r *http.Request, via []*http.Request) error {
+// checkRedirect follows no redirect of a POST, which carries secrets, and none to a URL
+// that is not secure.
+func checkRedirect(r *http.Request, via []*http.Request) error {
 	//rule:secret-redirected
 	if via[0].Method != http.MethodGet || len(via) >= 5 {
 		return http.ErrUseLastResponse
 	}
+	//rule:insecure-redirect
+	if !secure(r.URL) {
+		return insecureError("what " + path.Base(via[0].URL.Path) + " redirects to")
+	}
 	return nil
+}
+
+// secure reports whether a URL is https, or http on a loopback host.
+func secure(u *url.URL) bool {
+	return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && config.IsLoopback(u.Hostname()))
 }
 
 // statusError is an answer that is none.

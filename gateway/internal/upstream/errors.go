@@ -43,11 +43,27 @@ var (
 	ErrUntrusted = errors.New("its certificate is not trusted")
 	// ErrIssuerDiffers says that its discovery document names another issuer.
 	ErrIssuerDiffers = errors.New("its discovery document names another issuer")
+	// ErrInsecure says that something that it names is not https. The error's text
+	// names it: see insecureError.
+	ErrInsecure = errors.New("not https")
 )
+
+// insecureError names what is neither https nor on a loopback host, such as
+// token_endpoint. It is ErrInsecure.
+type insecureError string
+
+func (e insecureError) Error() string {
+	return string(e) + " must be an https URL; http is for loopback hosts only"
+}
+
+func (e insecureError) Is(target error) bool { return target == ErrInsecure }
 
 func explain(err error) error {
 	if errors.Is(err, ErrIssuerDiffers) || errors.Is(err, ErrFiles) {
 		return err
+	}
+	if insecure, ok := errors.AsType[insecureError](err); ok {
+		return insecure
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return ErrUntrusted
@@ -72,6 +88,9 @@ func netText(err error) string {
 	}
 	if status, ok := errors.AsType[statusError](err); ok {
 		return status.Error()
+	}
+	if insecure, ok := errors.AsType[insecureError](err); ok {
+		return insecure.Error()
 	}
 	return "it answers with something else"
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -37,17 +38,20 @@ type document struct {
 
 func (u *Upstream) discoverOIDC(ctx context.Context, p *provider) error {
 	c := u.config.OIDC
-	url := c.DiscoveryURL
-	if url == "" {
-		url = strings.TrimSuffix(c.IssuerURL, "/") + "/.well-known/openid-configuration"
+	address := c.DiscoveryURL
+	if address == "" {
+		address = strings.TrimSuffix(c.IssuerURL, "/") + "/.well-known/openid-configuration"
 	}
 	var d document
-	if err := p.getJSON(ctx, url, "", &d); err != nil {
+	if err := p.getJSON(ctx, address, "", &d); err != nil {
 		return fmt.Errorf("discovery: %w", err)
 	}
 	//rule:upstream-issuer
 	if d.Issuer != c.IssuerURL {
 		return ErrIssuerDiffers
+	}
+	if err := d.checkEndpoints(); err != nil {
+		return err
 	}
 	p.oauth.Scopes = append([]string{oidc.ScopeOpenID}, p.oauth.Scopes...)
 	p.oauth.Endpoint = oauth2.Endpoint{AuthURL: d.Authorization, TokenURL: d.Token, AuthStyle: authStyle(d.AuthMethods, p.secret)}
@@ -64,6 +68,22 @@ func (u *Upstream) discoverOIDC(ctx context.Context, p *provider) error {
 	}
 	keys := &keySet{fetch: func(ctx context.Context, into any) error { return p.getJSON(ctx, d.Keys, "", into) }, now: u.now}
 	p.oidc.verifier = rp.NewIDTokenVerifier(c.IssuerURL, c.ClientID, keys, options...)
+	return nil
+}
+
+// checkEndpoints returns an insecureError for the first endpoint that is not secure.
+func (d *document) checkEndpoints() error {
+	for _, endpoint := range []struct{ name, url string }{
+		{"authorization_endpoint", d.Authorization}, {"token_endpoint", d.Token}, {"jwks_uri", d.Keys}, {"userinfo_endpoint", d.Userinfo},
+	} {
+		if endpoint.url == "" && endpoint.name == "userinfo_endpoint" {
+			continue
+		}
+		//rule:insecure-endpoint
+		if u, err := url.Parse(endpoint.url); err != nil || !secure(u) {
+			return insecureError(endpoint.name)
+		}
+	}
 	return nil
 }
 
