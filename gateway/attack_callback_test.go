@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,9 +72,12 @@ func TestAttackForgedCallback(t *testing.T) {
 		b, request, back := approved(t, client)
 		redirectsWith(t, b.Get(t, back), request, gw.URL, "")
 		writes, exchanges := journal.Writes(), gw.IdP.Exchanges()
-		isPage(t, b.Get(t, back), http.StatusBadRequest, lost)
+		isPage(t, b.Get(t, back), http.StatusBadRequest, used)
 		if journal.Writes() != writes || gw.IdP.Exchanges() != exchanges {
 			t.Error("a login was finished twice")
+		}
+		if u := gw.Request(t, "GET", "/callback/corp", nil, nil).URL; slices.ContainsFunc(b.HTTP.Jar.Cookies(u), isFlow) {
+			t.Error("the browser still has the cookie of a login that was finished")
 		}
 	})
 	t.Run("too late", func(t *testing.T) {
@@ -80,6 +85,72 @@ func TestAttackForgedCallback(t *testing.T) {
 		gw.Clock.Advance(10*time.Minute + time.Second)
 		isPage(t, b.Get(t, back), http.StatusBadRequest, lost)
 	})
+}
+
+func isFlow(c *http.Cookie) bool { return strings.Contains(c.Name, "-flow-") }
+
+// A browser that keeps the cookie of a finished login brings its callback again and
+// again, with any code: each would be a request with the gateway's client secret.
+func TestAttackReplayedLogin(t *testing.T) {
+	t.Parallel()
+	gw := gatewaytest.New(t, gatewaytest.Setup{})
+	client := gw.Register(t, nil)
+	b, _, back := approved(t, client)
+	var kept []string
+	for _, c := range b.HTTP.Jar.Cookies(gw.Request(t, "GET", "/", nil, nil).URL) {
+		kept = append(kept, c.Name+"="+c.Value)
+	}
+	replay := func() gatewaytest.Answer {
+		return gw.Do(t, gw.HTTP(0), gw.Request(t, "GET", strings.TrimPrefix(back, gw.URL), nil, map[string]string{"Cookie": strings.Join(kept, "; ")}))
+	}
+	var all sync.WaitGroup
+	answers := make([]gatewaytest.Answer, 200)
+	for i := range answers {
+		all.Go(func() { answers[i] = replay() })
+	}
+	all.Wait()
+	finished := 0
+	for _, a := range answers {
+		if a.Status == http.StatusSeeOther {
+			finished++
+			continue
+		}
+		isPage(t, a, http.StatusBadRequest, used)
+	}
+	if finished != 1 || gw.IdP.Exchanges() != 1 {
+		t.Errorf("200 callbacks of one login finish it %d times, with %d token requests", finished, gw.IdP.Exchanges())
+	}
+	gw.Clock.Advance(10*time.Minute + time.Second)
+	isPage(t, replay(), http.StatusBadRequest, lost)
+	if gw.IdP.Exchanges() != 1 {
+		t.Error("a login that has expired was finished again")
+	}
+}
+
+// A sender with many pending logins brings codes of their own making.
+func TestAttackMadeUpCodes(t *testing.T) {
+	t.Parallel()
+	gw := gatewaytest.New(t, gatewaytest.Setup{})
+	client := gw.Register(t, nil)
+	for range 65 { // logins that succeed are not counted
+		client.Login(t)
+	}
+	before := gw.IdP.Exchanges()
+	gw.IdP.BreakRedirect(func(q url.Values) { q.Set("code", "made-up") })
+	for i := range 65 {
+		b, request, back := approved(t, client)
+		want := "server_error"
+		if i >= 60 {
+			want = "temporarily_unavailable"
+		}
+		redirectsWith(t, b.Get(t, back), request, gw.URL, want)
+	}
+	if n := gw.IdP.Exchanges() - before; n != 60 {
+		t.Errorf("65 codes of one sender make %d token requests", n)
+	}
+	gw.IdP.BreakRedirect(nil)
+	gw.Clock.Advance(time.Second)
+	client.Login(t)
 }
 
 // The upstream knows this server, and asks no one twice: with its session alone a

@@ -11,7 +11,10 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/store"
 )
 
-const lost = "This login is not known here"
+const (
+	lost = "This login is not known here"
+	used = "This sign-in link was already used"
+)
 
 // approved goes as far as the upstream: a browser on the way back from its login.
 func approved(t *testing.T, client *gatewaytest.Client) (*gatewaytest.Browser, gatewaytest.AuthorizationRequest, string) {

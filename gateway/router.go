@@ -38,6 +38,11 @@ var (
 	failuresOfAll = source.Limit{PerSecond: 20, Burst: 300}
 )
 
+// How many code exchanges at the upstream may fail for one sender: each is a request with
+// the gateway's client secret. There is no limit for all, by which strangers could keep
+// others from logging in.
+var exchangesOfOne = source.Limit{PerSecond: 1, Burst: 60}
+
 const postOnly = "POST, OPTIONS"
 
 // callbackURL is what the upstream must know as this gateway's redirect URI. It
@@ -169,7 +174,8 @@ func (p *parts) authorize() *authorize.Handler {
 		PublicURL: p.cfg.PublicURL, ServerUID: p.cfg.ServerUID,
 		Resources: resources, Policy: func(ctx context.Context) authorize.Policy { return p.rules.of(ctx) },
 		Clients: p.clients, Redirects: p.redirects(), Grants: p.grants, Upstreams: p.upstreams.choices(p.metrics),
-		Ring: p.ring, Audit: p.audit, Log: p.log, Now: p.now,
+		Failures: source.NewLimiter(exchangesOfOne, source.Unlimited, p.now),
+		Ring:     p.ring, Audit: p.audit, Log: p.log, Now: p.now,
 	})
 }
 

@@ -87,9 +87,21 @@ var consentMutants = []mutant{
 	},
 	{
 		name: "callback-twice",
-		rule: "a login is finished once",
+		rule: "a browser loses the cookie of a login that was finished",
 		edit: remove,
 		pkg:  "gateway", run: "TestAttackForgedCallback",
+	},
+	{
+		name: "login-replayed",
+		rule: "a login is finished once, also if the browser keeps its cookie",
+		edit: never,
+		pkg:  "gateway", run: "TestAttackReplayedLogin",
+	},
+	{
+		name: "failed-exchanges",
+		rule: "code exchanges of one sender fail only so often",
+		edit: never,
+		pkg:  "gateway", run: "TestAttackMadeUpCodes",
 	},
 	{
 		name: "callback-state",

@@ -13,6 +13,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/pages"
 	"vestibule.dev/vestibule/gateway/internal/seal"
+	"vestibule.dev/vestibule/gateway/internal/source"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
 	"vestibule.dev/vestibule/gateway/policy"
@@ -24,7 +25,11 @@ func (h *Handler) Callback(w http.ResponseWriter, r *http.Request) {
 	p, malformed := oauth.ParseQuery(r)
 	login, e := h.takeLogin(w, r, p.Get("state"))
 	if e != nil {
-		h.problem(w, r, first(malformed, e), lostPage)
+		page := lostPage
+		if errors.Is(e, errFinished) {
+			page = usedPage
+		}
+		h.problem(w, r, first(malformed, e), page)
 		return
 	}
 	who, admitted, e := h.identify(r, p, malformed, login)
@@ -44,7 +49,17 @@ var lostPage = pages.Problem{
 	Advice: startAgain,
 }
 
-var errNoFlow = errors.New("no pending login of this browser has that state")
+var usedPage = pages.Problem{
+	Title:  "This sign-in link was already used",
+	Text:   "A login is finished once, and this one was finished before.",
+	Advice: startAgain,
+}
+
+var (
+	errNoFlow   = errors.New("no pending login of this browser has that state")
+	errFinished = errors.New("the login was already finished")
+	errFailures = errors.New("too many code exchanges of the sender have failed")
+)
 
 // takeLogin returns the login that state belongs to in this browser, and takes
 // its cookie away: a login is finished once.
@@ -57,6 +72,9 @@ func (h *Handler) takeLogin(w http.ResponseWriter, r *http.Request, state string
 	}
 	value := h.cookies.get(r, flowName(state))
 	if value == "" {
+		if h.finished.has(state, h.Now()) {
+			return unknown(errFinished)
+		}
 		return unknown(errNoFlow)
 	}
 	login, err := seal.Open[pendingLogin](h.flows, value)
@@ -76,6 +94,11 @@ func (h *Handler) takeLogin(w http.ResponseWriter, r *http.Request, state string
 	//rule:callback-of-another-upstream
 	if r.PathValue("upstream") != login.Upstream || h.upstream(login.Upstream) == nil {
 		return unknown(errors.New("the answer is for another upstream"))
+	}
+	// The cookie is gone only from browsers that do as they are told.
+	//rule:login-replayed
+	if !h.finished.add(login.State, h.Now()) {
+		return unknown(errFinished)
 	}
 	return login, nil
 }
@@ -97,7 +120,18 @@ func (h *Handler) identify(r *http.Request, p oauth.Params, malformed *oauth.Err
 	if code == "" {
 		return nil, false, upstreamError(oauth.CodeServerError, errors.New("the upstream sent neither a code nor an error"))
 	}
+	// Counted before, so that no number of requests at once gets past the limit.
+	sender := source.AddrOf(r.Context())
+	//rule:failed-exchanges
+	if _, ok := h.Failures.Take(sender); !ok {
+		return nil, false, &oauth.Error{
+			Code: oauth.CodeTemporarilyUnavailable, Description: "too many logins from this address have failed; try again later", Cause: errFailures,
+		}
+	}
 	who, err := h.upstream(login.Upstream).Exchange(r.Context(), code, p.Get("iss"), login.Nonce, login.Verifier)
+	if err == nil || errors.Is(err, upstream.ErrNotAdmitted) {
+		h.Failures.GiveBack(sender)
+	}
 	if who != nil && who.Missing != nil {
 		h.Log.WarnContext(r.Context(), "claims of a user are missing", "upstream", login.Upstream, "error", who.Missing)
 	}

@@ -20,6 +20,7 @@ import (
 	"vestibule.dev/vestibule/gateway/internal/oauth"
 	"vestibule.dev/vestibule/gateway/internal/pages"
 	"vestibule.dev/vestibule/gateway/internal/seal"
+	"vestibule.dev/vestibule/gateway/internal/source"
 	"vestibule.dev/vestibule/gateway/internal/store"
 	"vestibule.dev/vestibule/gateway/internal/upstream"
 	"vestibule.dev/vestibule/gateway/policy"
@@ -101,10 +102,12 @@ type Options struct {
 	Grants    Grants
 	// Upstreams are those that the user chooses from. At least one.
 	Upstreams []Upstream
-	Ring      *keys.Ring
-	Audit     *audit.Log
-	Log       *slog.Logger
-	Now       func() time.Time
+	// Failures bounds how many code exchanges of one source may fail.
+	Failures *source.Limiter
+	Ring     *keys.Ring
+	Audit    *audit.Log
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // Handler serves the endpoints.
@@ -113,6 +116,7 @@ type Handler struct {
 	cookies jar
 	// consents are the requests in consent pages, flows those in cookies.
 	consents, flows seal.Box
+	finished        *finishedLogins
 }
 
 // New returns the handler.
@@ -120,7 +124,7 @@ func New(o Options) *Handler {
 	box := func(purpose string) seal.Box {
 		return seal.Box{Ring: o.Ring, ServerUID: o.ServerUID, Purpose: purpose, Now: o.Now}
 	}
-	return &Handler{Options: o, cookies: newJar(o.PublicURL), consents: box("consent"), flows: box("flow")}
+	return &Handler{Options: o, cookies: newJar(o.PublicURL), consents: box("consent"), flows: box("flow"), finished: newFinishedLogins()}
 }
 
 // upstream returns the upstream of this name, or nil.

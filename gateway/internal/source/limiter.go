@@ -36,6 +36,9 @@ func (l *Limiter) Take(addr netip.Addr) (wait time.Duration, ok bool) {
 	return l.KeyedLimiter.Take(network(addr))
 }
 
+// GiveBack takes back one count of Take, for something that turned out not to count.
+func (l *Limiter) GiveBack(addr netip.Addr) { l.KeyedLimiter.GiveBack(network(addr)) }
+
 // KeyedLimiter is a Limiter that tells by something else than addresses.
 type KeyedLimiter[K comparable] struct {
 	each Limit
@@ -73,6 +76,15 @@ func (l *KeyedLimiter[K]) Take(key K) (wait time.Duration, ok bool) {
 		return wait, false
 	}
 	return 0, true
+}
+
+// GiveBack takes back one count of Take, for something that turned out not to count.
+func (l *KeyedLimiter[K]) GiveBack(key K) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	l.source(key, now).ReserveN(now, -1)
+	l.all.ReserveN(now, -1)
 }
 
 func (l *KeyedLimiter[K]) source(key K, now time.Time) *rate.Limiter {

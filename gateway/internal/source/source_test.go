@@ -120,6 +120,39 @@ func TestLimits(t *testing.T) {
 	take(one, false, time.Second)
 }
 
+func TestWhatIsGivenBackDoesNotCount(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for name, all := range map[string]Limit{"bounded": {PerSecond: 1, Burst: 3}, "unlimited": Unlimited} {
+		l := NewLimiter(Limit{PerSecond: 1, Burst: 3}, all, func() time.Time { return now })
+		one := netip.MustParseAddr("198.51.100.1")
+		take := func(want bool) {
+			t.Helper()
+			if _, ok := l.Take(one); ok != want {
+				t.Errorf("%s: it gets %v", name, ok)
+			}
+		}
+		for range 10 {
+			take(true)
+			l.GiveBack(one)
+		}
+		for range 3 {
+			take(true)
+		}
+		take(false)
+		l.GiveBack(one)
+		take(true)
+		take(false)
+		for range 10 { // never more than the burst
+			l.GiveBack(one)
+		}
+		now = now.Add(time.Minute)
+		for range 3 {
+			take(true)
+		}
+		take(false)
+	}
+}
+
 func TestOneSenderIsOneSource(t *testing.T) {
 	for _, row := range []struct {
 		a, b string
