@@ -18,7 +18,7 @@ func TestConformance(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			conformance.Run(t, func(t *testing.T) conformance.Fixture {
 				c := newCluster(t, kind)
-				return c.fixture(func(t *testing.T) store.Store { return c.open(t, &link{}) })
+				return c.fixture(func(t *testing.T) store.Store { return openWith(t, c.confirming(&link{})) })
 			})
 		})
 	}
@@ -33,7 +33,7 @@ func twoProcesses(t *testing.T) conformance.Fixture {
 		if opened++; opened%2 == 0 {
 			return c.openProcess(t)
 		}
-		return c.open(t, &link{})
+		return openWith(t, c.confirming(&link{}))
 	})
 }
 

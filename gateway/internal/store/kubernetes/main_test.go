@@ -135,9 +135,15 @@ func (c cluster) options(l *link) Options {
 	}
 	if l != nil {
 		o.WrapTransport = l.wrap
-	} else {
-		o.ConfirmEvery = 50 * time.Millisecond // nobody counts its reads
 	}
+	return o
+}
+
+// confirming are options of a replica whose reads nobody counts: it often confirms that the
+// API server reaches etcd.
+func (c cluster) confirming(l *link) Options {
+	o := c.options(l)
+	o.ConfirmEvery = 50 * time.Millisecond
 	return o
 }
 

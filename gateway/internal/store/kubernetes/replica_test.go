@@ -21,7 +21,7 @@ func serveReplica(o replicaOptions) (code int, err error) {
 		return 1, err
 	}
 	l := &link{}
-	s, err := New(cluster{namespace: o.Namespace, kind: o.Kind, account: cfg}.options(l))
+	s, err := New(cluster{namespace: o.Namespace, kind: o.Kind, account: cfg}.confirming(l))
 	if err != nil {
 		return 1, err
 	}

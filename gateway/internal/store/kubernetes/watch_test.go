@@ -110,9 +110,7 @@ func (s *Store) versionSeen() uint64 {
 func TestAWatchOfAnAPIServerWithoutEtcd(t *testing.T) {
 	c := newCluster(t, "Secret")
 	l, o := &link{}, &conformance.Told{}
-	options := c.options(l)
-	options.ConfirmEvery = 50 * time.Millisecond
-	s, other := openWith(t, options), c.open(t, nil)
+	s, other := openWith(t, c.confirming(l)), c.open(t, nil)
 	conformance.Start(t, s, o.Observe)
 	id, value := conformance.CreateRecord(t, s)
 	conformance.Eventually(t, "the store is heard of", func() bool { return !s.Heard(store.Grant, id).IsZero() })
