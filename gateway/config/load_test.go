@@ -148,7 +148,8 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 	backend := func(s string) func(*Config) { return func(c *Config) { c.Backend.URL = s } }
 	const publicForm = "publicURL: must be an absolute URL without user, query, fragment or trailing slash, its path of plain characters"
 	const publicScheme = "publicURL: must be https; http is for loopback hosts only"
-	const resourceForm = "must be a URI of visible ASCII without backslashes, percent signs and dot segments"
+	const resourceForm = "must be a URI as URL libraries write it: " +
+		"of visible ASCII without backslashes and percent signs, without dot segments and empty ones, user and default port"
 	const methodForm = "must be a method, or its beginning and a *"
 	headers := func(names ...string) func(*Config) {
 		return func(c *Config) {
@@ -275,6 +276,7 @@ func TestAValueThatCannotWorkIsNamed(t *testing.T) {
 		{naming(func(s *Scope) { s.Resources[0] = `file:///a\b` }), "scopes[0].resources[0]: " + resourceForm},
 		{naming(func(s *Scope) { s.Resources[0] = "file:///a/../b" }), "scopes[0].resources[0]: " + resourceForm},
 		{naming(func(s *Scope) { s.Resources[0] = "file:///a/." }), "scopes[0].resources[0]: " + resourceForm},
+		{naming(func(s *Scope) { s.Resources[0] = "https://example.com:0443/a" }), "scopes[0].resources[0]: " + resourceForm},
 		{naming(func(s *Scope) { s.Methods[0] = "" }), "scopes[0].methods[0]: " + methodForm},
 		{naming(func(s *Scope) { s.Methods[0] = "*" }), "scopes[0].methods[0]: " + methodForm},
 		{naming(func(s *Scope) { s.Methods[0] = "tasks/*/get" }), "scopes[0].methods[0]: " + methodForm},

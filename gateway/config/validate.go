@@ -59,9 +59,7 @@ var (
 	plainPath    = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 	ownPath      = regexp.MustCompile(`^/(authorize|consent|callback|token|register|revoke|\.well-known)(/|$)`)
 
-	resourcePattern = regexp.MustCompile(`^[\x21-\x24\x26-\x5b\x5d-\x7e]+$`)
-	dotSegment      = regexp.MustCompile(`/\.\.?(/|$)`)
-	methodPattern   = regexp.MustCompile(`^[\x21-\x29\x2b-\x7e]+\*?$`)
+	methodPattern = regexp.MustCompile(`^[\x21-\x29\x2b-\x7e]+\*?$`)
 )
 
 // isPlainPath says whether a path means the same to everybody who reads it:
@@ -184,8 +182,9 @@ func (v *validator) patterns(field string, s *Scope) {
 		v.check(p != "", fmt.Sprintf("%s.prompts[%d]", field, i), "must not be empty")
 	}
 	for i, p := range s.Resources {
-		v.check(resourcePattern.MatchString(p) && !dotSegment.MatchString(p), fmt.Sprintf("%s.resources[%d]", field, i),
-			"must be a URI of visible ASCII without backslashes, percent signs and dot segments")
+		v.check(canMatch(p), fmt.Sprintf("%s.resources[%d]", field, i),
+			"must be a URI as URL libraries write it: "+
+				"of visible ASCII without backslashes and percent signs, without dot segments and empty ones, user and default port")
 	}
 	for i, p := range s.Methods {
 		v.check(methodPattern.MatchString(p), fmt.Sprintf("%s.methods[%d]", field, i), "must be a method, or its beginning and a *")

@@ -71,8 +71,26 @@ var operationMutants = []mutant{
 	{
 		name: "uris-undecoded",
 		rule: "a URI is judged with its percent-encoding decoded",
-		edit: replace("naming(uri)", "naming(c.Name + uri[len(uri):])"),
+		edit: replace("readings(uri)", "readings(c.Name + uri[len(uri):])"),
 		pkg:  "gateway", run: "TestAttackParserDifferentials",
+	},
+	{
+		name: "uris-with-a-tail",
+		rule: "a URI also needs what it needs without its fragment, its query and slashes at its end",
+		edit: replace("readings(uri)", "[]string{uri}"),
+		pkg:  "gateway", run: "TestAttackResourcesAsServersReadThem",
+	},
+	{
+		name: "uris-written-otherwise",
+		rule: "a URI is refused if URL parsers write its host or port in another way",
+		edit: never,
+		pkg:  "gateway", run: "TestAttackResourcesAsServersReadThem",
+	},
+	{
+		name: "uris-of-drives",
+		rule: "a URI is refused if URL parsers write its drive letter in another way",
+		edit: never,
+		pkg:  "gateway", run: "TestAttackResourcesAsServersReadThem",
 	},
 	{
 		name: "uris-that-lead-up",

@@ -35,9 +35,9 @@ func New(scopes []config.Scope, denyUnlistedTools bool) *Rules {
 		r.methods.add(s.Name, s.Methods)
 		r.tools.add(s.Name, s.Tools)
 		r.prompts.add(s.Name, s.Prompts)
-		lower := make([]string, len(s.Resources))
-		for i, uri := range s.Resources {
-			lower[i] = lowerHost(uri)
+		var lower []string
+		for _, uri := range s.Resources {
+			lower = append(lower, lowered(uri)...)
 		}
 		r.resources.add(s.Name, lower)
 	}
@@ -97,12 +97,14 @@ func (r *Rules) Missing(calls []jsonrpc.Call, held oauth.Scopes) (oauth.Scopes, 
 			if len(r.resources) == 0 {
 				break
 			}
-			uri, err := normalized(c.Name)
-			if err != nil {
-				return nil, err
+			uri, ok := config.CanonicalURI(c.Name)
+			if !ok {
+				return nil, errURI
 			}
-			//rule:uris-undecoded
-			need(r.resources.naming(uri))
+			//rule:uris-undecoded uris-with-a-tail
+			for _, reading := range readings(uri) {
+				need(r.resources.naming(reading))
+			}
 		}
 	}
 	return missing, nil

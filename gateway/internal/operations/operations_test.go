@@ -2,7 +2,6 @@ package operations
 
 import (
 	"errors"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -108,57 +107,47 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-func TestURIsThatAreReadInMoreThanOneWay(t *testing.T) {
-	for _, row := range []struct{ uri, want string }{ // "" if it is refused
-		{"file:///a/b.txt", "file:///a/b.txt"},
-		{"FILE:///A/b", "file:///A/b"},
-		{"HTTPS://Example.COM:8443/A?Q=B#F", "https://example.com:8443/A?Q=B#F"},
-		{"weather://Z%C3%BCrich/today", "weather://z\u00fcrich/today"},
-		{"memo://Insights", "memo://insights"},
-		{"urn:isbn:0451450523", "urn:isbn:0451450523"},
-		{"data:text/html;base64,AA//BB==", "data:text/html;base64,AA//BB=="},
-		{"docs://search/a%20b%2Fc", "docs://search/a b/c"},
-		{"db://t?where=a/../b&c=%64", "db://t?where=a/../b&c=d"},
-		{"file:///a/", "file:///a/"}, {"file:///...", "file:///..."}, {"file:///a;b", "file:///a;b"},
-
-		{"a/b", ""}, {"", ""}, {"file", ""}, {":a", ""}, {"/:a", ""}, {"\u017fmb://a/b", ""}, {"/etc/passwd", ""},
-		{"file:///a/../b", ""}, {"file:///a/%2e%2E/b", ""}, {"file:///a/..", ""}, {"file:///./a", ""}, {"file:///..;x/a", ""}, {"a:../b", ""},
-		{"file:///a%2f..%2fb", ""}, {"file:///a%252e%252e/b", ""}, {"file:///a%3f/../b", ""}, {"docs://a%2Fb/c", ""}, {"docs://a%2e/../b", ""},
-		{"file:////a", ""}, {"file:///a//b", ""}, {"file:///a%2F%2fb", ""}, {"docs:///a//b", ""},
-		{`file:///a\..\b`, ""}, {"file:///a%5cb", ""}, {`docs://a\b/c`, ""},
-		{"file:/a", ""}, {"file:a", ""}, {"file://localhost/a", ""}, {"file://a", ""}, {"file://", ""},
-		{"https:example.com/a", ""}, {"https:/example.com/a", ""}, {"https:///example.com/a", ""}, {"https://example.com", ""},
-		{"https://a@example.com/a", ""}, {"https://a%40example.com/a", ""}, {"https://example.com:443/a", ""}, {"http://example.com:80/a", ""}, {"ws://example.com:80/a", ""}, {"https://example.com:/a", ""},
-		{"file:///a%", ""}, {"file:///a%0", ""}, {"file:///%zz", ""}, {"file:///a?%", ""},
-		{"file:///a%00.txt", ""}, {"file:///a%0ab", ""}, {"file:///a\tb", ""}, {"file:///a?\n", ""},
-		{"file:///a%c0%afb", ""}, {"file:///%ff", ""},
+func TestPatternsOfURIsKnowCapitals(t *testing.T) {
+	for _, row := range []struct {
+		pattern, uri string
+		want         bool
+	}{
+		{"HTTPS://Example.com/A", "https://example.com/A", true},
+		{"HTTPS://Example.com/A", "https://example.com/a", false},
+		{"https://*.Example.com/A*", "https://www.example.com/Ab", true},
+		{"https://*.Example.com", "https://www.example.com", true},
+		{"https://*Secret", "https://example.com/Secret", true},
+		{"file://*Secret", "file:///a/Secret", true},
+		{"File://*Secret", "file:///a/secret", true}, // the host may be meant
+		{"FILE:*/Secret", "file:///a/Secret", true},
+		{"FI*Secret", "file:///a/Secret", true},
+		{"*Secret", "file:///a/Secret", true},
+		{"*/Secret", "file:///a/secret", false},
+		{"db://T?Q=*A", "db://t?Q=aA", true},
+		{"db://T?Q=*A", "db://t?q=aa", false},
 	} {
-		got, err := normalized(row.uri)
-		if got != row.want || (err == nil) != (row.want != "") {
-			t.Errorf("%q is %q, %v", row.uri, got, err)
+		r := New([]config.Scope{{Name: "a", Resources: []string{row.pattern}}}, false)
+		if got := len(r.resources.naming(row.uri)) > 0; got != row.want {
+			t.Errorf("%q names %q: %v", row.pattern, row.uri, got)
 		}
 	}
 }
 
-// What is not refused leads nowhere else once it was cleaned, and was decoded to its end.
-func FuzzNormalized(f *testing.F) {
-	for _, seed := range []string{"file:///a/../b", "https://Example.com:443/%2e%2e/a?b#c", "a:b", "file:///a%252fb", "x://%2e%2e/a", "x:/..;a/b", `x://a\b`, "x:?/../"} {
-		f.Add(seed)
+// Of the readings of a URI, each needs what it needs.
+func TestReadings(t *testing.T) {
+	r := New([]config.Scope{
+		{Name: "exact", Resources: []string{"config://app"}},
+		{Name: "query", Resources: []string{"config://app?all*", "config://slash/"}},
+		{Name: "text", Resources: []string{"*.txt"}},
+	}, false)
+	for uri, want := range map[string]string{
+		"config://app": "exact", "config://app?x": "exact", "config://app#x": "exact", "config://app/": "exact", "config://app/?x": "exact", "config://app?": "exact",
+		"config://app?all": "query exact", "config://app?all#x": "query exact", "config://app#.txt": "text exact", "config://APP?.txt": "text exact",
+		"config://app/x": "", "config://apps": "", "config://slash": "", "config://slash/?x": "query", "config://slash?x": "", "a:b.txt?x": "text",
+	} {
+		got, err := r.Missing([]jsonrpc.Call{{Method: jsonrpc.ReadResource, Name: uri}}, nil)
+		if err != nil || !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(strings.Fields(want)))) {
+			t.Errorf("%q needs %q, %v, want %q", uri, got, err, want)
+		}
 	}
-	f.Fuzz(func(t *testing.T, uri string) {
-		got, err := normalized(uri)
-		if err != nil {
-			return
-		}
-		u, err := url.Parse(uri)
-		if err != nil {
-			return // a host that none can call
-		}
-		if again := u.JoinPath(); u.Opaque == "" && u.Path != "" && again.Path != u.Path && again.Path != "/"+u.Path {
-			t.Errorf("%q has the path %q, and cleaned %q", uri, u.Path, again.Path)
-		}
-		if !strings.HasPrefix(got, u.Scheme+":") || encodedTwice.MatchString(got) {
-			t.Errorf("%q is %q", uri, got)
-		}
-	})
 }
