@@ -78,9 +78,11 @@ type Scope struct {
 	// resources are the resources that this scope lets clients read and subscribe to:
 	// URIs, in which each * stands for any characters, slashes too, such as
 	// file:///reports/*. They are compared with percent-encoding decoded, and scheme and
-	// host in lower case; once any scope has resources, a URI that could be read in more
-	// than one way, such as one with a segment that is .., is answered with 400. At most
-	// 64, of at most 256 characters each.
+	// host in lower case. A URI with a query, a fragment or a slash at its end also needs
+	// what it needs without these, since some servers ignore them. Once any scope has
+	// resources, a URI that could be read in more than one way is answered with 400, such
+	// as one with a segment that is .., or with a host or port that URL libraries write in
+	// another way. At most 64, of at most 256 characters each.
 	//
 	// When unset, this scope names no resource.
 	//
@@ -88,7 +90,11 @@ type Scope struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule=`self.all(p, p.matches('^[!-$&-\\[\\]-~]+$') && !p.matches('/\\.\\.?(/|$)'))`,message="oauth.scopes[].resources must be URIs of visible ASCII characters but for the backslash and the percent sign, for which * can stand, and without segments that are '.' or '..', such as file:///reports/*."
+	// +kubebuilder:validation:XValidation:rule=`self.all(p, p.matches('^[!-$&-\\[\\]-~]+$') && p.matches('^([*]|[A-Za-z][A-Za-z0-9+.-]*[:*])') && !p.matches('[:/]\\.\\.?([/;?#]|$)') && !p.matches('^[^:*]+:(//[^/?#]*/([^?#]*/)?/|/[^/?#*][^?#]*//)'))`,message="oauth.scopes[].resources must be URIs of visible ASCII characters but for the backslash and the percent sign, for which * can stand, and without segments that are empty, '.' or '..', such as file:///reports/*."
+	// +kubebuilder:validation:XValidation:rule=`self.all(p, (p.matches('(?i)^file://[*]') || !p.matches('^[^:*]+://[^/?#]*(@|:(0[0-9]+)?([/?#]|$))')) && !p.matches('(?i)^((http|ws)://[^/?#]*:80|(https|wss)://[^/?#]*:443|ftp://[^/?#]*:21)([/?#]|$)'))`,message="oauth.scopes[].resources must have no user, no empty port, no default port, and no port with leading zeros."
+	// +kubebuilder:validation:XValidation:rule=`self.all(p, (!p.matches('^[^:*]+://\\[') || [p.find('\\[[^\\]/?#]*').substring(1).lowerAscii()].all(a, isIP(a) && ip.isCanonical(a))) && (!p.matches('(?i)^(https?|wss?|ftp)://([^/?#:*]*[.])?([0-9]+|0x[0-9a-f]*)([:/?#]|$)') || isIP(p.find('//[^/?#:]*').replace('/', ''))))`,message="oauth.scopes[].resources must write IP addresses as URL libraries write them, such as https://127.0.0.1/* or https://[2001:db8::1]/*."
+	// +kubebuilder:validation:XValidation:rule=`self.all(p, !p.matches('(?i)^(https?|wss?|ftp):') || p.matches('^\\w+:(/?[*]|//[^/?#]*[*/])') && p.matches('^\\w+:(/?[*]|//([\\w*]+((-+|[.])[\\w*]+)*|\\[[0-9a-fA-F:]+\\])(:[1-9*][0-9*]{0,4})?([/?#]|$))'))`,message="oauth.scopes[].resources must have, behind https:// and its like, a host of letters, digits, '.', '_' and '-' or an IP address, and a path, such as https://example.com/reports/*."
+	// +kubebuilder:validation:XValidation:rule=`self.all(p, !p.matches('(?i)^file:') || p.matches('^\\w+:([*]|/[*]|//[*]|///([^/]|$))') && !p.matches('^\\w+:///[A-Za-z][|]([/?#*]|$)'))`,message="oauth.scopes[].resources must have a path behind file://, and in it a colon behind a drive letter, such as file:///C:/reports/*."
 	Resources []string `json:"resources,omitempty"`
 
 	// methods are the methods of JSON-RPC that this scope lets clients use, such as

@@ -5,10 +5,14 @@ package manifest_test
 import "fmt"
 
 const (
-	named          = "spec.oauth.scopes[1]"
-	quotas         = "spec.gateway.quotas"
-	resourcesFalse = "oauth.scopes[].resources must be URIs"
-	methodsFalse   = "oauth.scopes[].methods must be methods of JSON-RPC"
+	named             = "spec.oauth.scopes[1]"
+	quotas            = "spec.gateway.quotas"
+	resourcesFalse    = "oauth.scopes[].resources must be URIs"
+	resourcePortFalse = "oauth.scopes[].resources must have no user, no empty port"
+	resourceIPFalse   = "oauth.scopes[].resources must write IP addresses as URL libraries write them"
+	resourceHostFalse = "oauth.scopes[].resources must have, behind https:// and its like, a host"
+	resourceFileFalse = "oauth.scopes[].resources must have a path behind file://"
+	methodsFalse      = "oauth.scopes[].methods must be methods of JSON-RPC"
 )
 
 // What scopes name, and how much may be asked.
@@ -36,6 +40,15 @@ var operationRows = []row{
 	resource("*", ""), resource("https://example.com/a?b=*#c", ""), resource("file:///..a/.b/...", ""), resource("urn:[a]^_~!$&", ""),
 	resource("", resourcesFalse), resource("file:///a b", resourcesFalse), resource("file:///a%20b", resourcesFalse), resource(`file:///a\b`, resourcesFalse),
 	resource("file:///ä", resourcesFalse), resource("file:///a/../b", resourcesFalse), resource("file:///a/.", resourcesFalse), resource("file:///a\n", resourcesFalse),
+	resource("a", resourcesFalse), resource("a:../b", resourcesFalse), resource("file:///a/..;b", resourcesFalse), resource("docs:///a//b", resourcesFalse), resource("file:////a", resourcesFalse),
+
+	resource("https://*", ""), resource("https://*.Example.com:8443/*", ""), resource("https://127.0.0.1/a", ""), resource("https://10.0.0.*/a", ""), resource("https://[2001:DB8::1]:8443/a", ""),
+	resource("file://*", ""), resource("file://*@a:", ""), resource("file:///C:/a", ""), resource("config://app", ""), resource("config://app:80", ""), resource("data:text/html,a//b", ""),
+	resource("https://a@example.com/", resourcePortFalse), resource("config://app:", resourcePortFalse), resource("config://app:080/a", resourcePortFalse), resource("https://example.com:0443/a", resourcePortFalse),
+	resource("https://example.com:443/a", resourcePortFalse), resource("WS://example.com:80/a", resourcePortFalse), resource("ftp://*:21", resourcePortFalse),
+	resource("https://0x7F.1/a", resourceIPFalse), resource("https://127.1/a", resourceIPFalse), resource("https://127.0.0.01/a", resourceIPFalse), resource("https://[0::1]/a", resourceIPFalse), resource("config://[::01]", resourceIPFalse),
+	resource("https://example.com", resourceHostFalse), resource("https:/example.com/a", resourceHostFalse), resource("https://example.com./a", resourceHostFalse), resource("https://xn--example-.com/a", resourceHostFalse), resource("https://a!b/", resourceHostFalse), resource("https://[1.2.3.4]/", resourceHostFalse),
+	resource("file:a", resourceFileFalse), resource("file:/a", resourceFileFalse), resource("file://localhost/a", resourceFileFalse), resource("file:///C|/a", resourceFileFalse), resource("FILE:///c|", resourceFileFalse),
 
 	{"64 methods", edits{named + ".methods": many(64, texts("tasks/%d"))}, ""},
 	{"65 methods", edits{named + ".methods": many(65, texts("tasks/%d"))}, "Too many"},
