@@ -34,7 +34,7 @@ var defaultPorts = map[string]string{"http": "80", "ws": "80", "https": "443", "
 func CanonicalURI(uri string) (string, bool) {
 	head, tail := cutBefore(uri, "?#")
 	scheme, path, _ := strings.Cut(head, ":")
-	if scheme == head || !schemeForm.MatchString(scheme) || strings.HasSuffix(uri, " ") {
+	if scheme == head || !schemeForm.MatchString(scheme) || strings.HasSuffix(uri, " ") || !utf8.ValidString(uri) {
 		return "", false
 	}
 	scheme = strings.ToLower(scheme)

@@ -37,7 +37,7 @@ func TestURIsThatAreReadInMoreThanOneWay(t *testing.T) {
 		{"file:///C|/a", ""}, {"file:///c%7C", ""}, {"file:///c|?a", ""}, {"file://C:/a", ""}, {"a:b ", ""}, {" a:b", ""},
 		{"file:///a%", ""}, {"file:///a%0", ""}, {"file:///%zz", ""}, {"file:///a?%", ""},
 		{"file:///a%00.txt", ""}, {"file:///a%0ab", ""}, {"file:///a\tb", ""}, {"file:///a?\n", ""},
-		{"file:///a%c0%afb", ""}, {"file:///%ff", ""},
+		{"file:///a%c0%afb", ""}, {"file:///%ff", ""}, {"a:%C2\xa5", ""},
 	} {
 		got, ok := CanonicalURI(row.uri)
 		if got != row.want || ok != (row.want != "") {
