@@ -31,7 +31,7 @@ func newContender(t *testing.T, c client.WithWatch) *contender {
 	i.renewed(t, time.Now())
 	i.Reconciler = reconciler(i.tap)
 	if c != nil {
-		i.Reconciler.Live = c
+		i.Live = c
 	}
 	i.Identity = i.lease.Namespace + "/" + i.lease.Name
 	return i

@@ -86,7 +86,7 @@ func hostAsWritten(scheme, host string) bool {
 		return !unusualPort.MatchString(host)
 	}
 	parts := plainHost.FindStringSubmatch(host)
-	if parts == nil || parts[2] == defaultPorts[scheme] {
+	if len(parts) < 3 || parts[2] == defaultPorts[scheme] {
 		return false
 	}
 	name := parts[1]
