@@ -121,7 +121,7 @@ mutants: ## Switch the gateway's rules off, one at a time (MUTANTS=regexp): a te
 
 .PHONY: e2e
 e2e: ## Test on a real cluster, as make demo makes one; the first run on a machine builds it.
-	go test -tags e2e -count=1 -p 1 -parallel 16 -timeout 40m ./hack/e2e $$(command -v kind >/dev/null || echo ./hack/cluster)
+	go test -tags e2e -count=1 -p 1 -timeout 40m ./hack/e2e $$(command -v kind >/dev/null || echo ./hack/cluster)
 
 .PHONY: bench
 bench: ## Measure what the gateway and the controller cost, beside other proxies and with 1,000 MCPServers; it takes more than an hour.

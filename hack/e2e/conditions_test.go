@@ -10,7 +10,6 @@ import (
 // Each thing that can go wrong is named within 30 seconds, and so is that it is
 // right again.
 func TestConditionsNameWhatIsWrong(t *testing.T) {
-	alongside(t, one)
 	patch := func(document string) func(*testing.T) {
 		return func(t *testing.T) {
 			kubectl(t, "patch", "mcpserver", "weather", "-n", "one", "--type=json", "-p", document)

@@ -42,7 +42,6 @@ spec:
 // server, in three pods that keep sessions: the conformance suite and the MCP Inspector
 // find the same while the gateways are replaced as they did before.
 func TestTheSuiteSeesNothingOfTheGatewaysGoing(t *testing.T) {
-	alongside(t, one)
 	image, err := cluster.LoadPackage(t.Context(), "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
 	must(t, err)
 	must(t, cluster.Apply(t.Context(), fmt.Sprintf(everything, one.Namespace, image)))

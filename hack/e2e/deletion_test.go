@@ -11,7 +11,6 @@ import (
 // A server that is deleted with deletionPolicy Retain, with the cascade that deletes most,
 // and created again, goes on with its clients and logins.
 func TestARetainedServerComesBack(t *testing.T) {
-	alongside(t, two)
 	c := connect(t, two)
 	kubectl(t, "patch", "mcpserver", "weather", "-n", "two", "--type=merge", "-p", `{"spec":{"deletionPolicy":"Retain"}}`)
 	kubectl(t, "wait", "mcpserver/weather", "-n", "two", "--timeout=30s", "--for=jsonpath={.status.deletionPolicy}=Retain")
@@ -25,7 +24,6 @@ func TestARetainedServerComesBack(t *testing.T) {
 }
 
 func TestADeletedServerLeavesNothing(t *testing.T) {
-	alongside(t, two)
 	kinds := "deployments,replicasets,pods,services,secrets,configmaps,serviceaccounts,roles,rolebindings,poddisruptionbudgets"
 	ours := func() string {
 		return kubectl(t, "get", kinds, "-n", "two", "-l", "app.kubernetes.io/instance=weather", "-o", "name")

@@ -29,7 +29,6 @@ const delivered = 2 * time.Minute
 // Keys are renewed by command, and nobody notices: no request is refused, and none
 // has to be sent again.
 func TestKeysAreRotatedUnderLoad(t *testing.T) {
-	alongside(t, two)
 	before := []*mcpclient.Client{connect(t, two), connect(t, two), connect(t, two)}
 	gateways := gatewayPods(t, two)
 	old := keyOf(t, before[0].Token.AccessToken)
@@ -65,7 +64,6 @@ func TestKeysAreRotatedUnderLoad(t *testing.T) {
 // After a compromise what is under the keys of before has ended within two minutes,
 // and everybody begins anew at once.
 func TestKeysAreDroppedUnderLoad(t *testing.T) {
-	alongside(t, two)
 	gateways := gatewayPods(t, two)
 	var clients sync.WaitGroup
 	gone, end := make(chan struct{}), make(chan struct{})
@@ -110,7 +108,6 @@ func TestKeysAreDroppedUnderLoad(t *testing.T) {
 // A compromise does not wait for what is missing besides: a Secret that the spec refers
 // to, and a rollout that no node has room for, leave old pods running.
 func TestKeysAreDroppedThoughASecretIsMissing(t *testing.T) {
-	alongside(t, two)
 	c := connect(t, two)
 	gateways := gatewayPods(t, two)
 	secret := kubectl(t, "get", "secret", "weather-oidc", "-n", two.Namespace, "-o", "json")

@@ -11,7 +11,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,8 +22,8 @@ const (
 	// patience is how long a condition may take to say what is wrong, or that it is
 	// right again, where that is what is tested.
 	patience = 30 * time.Second
-	// settled is how long a condition is waited for after a change of much else.
-	settled = 2 * time.Minute
+	// recovery is how long a condition is waited for after a change of much else.
+	recovery = 2 * time.Minute
 )
 
 var (
@@ -90,18 +89,6 @@ func setUp(ctx context.Context) error {
 	return nil
 }
 
-// serial has a lock for each server.
-var serial = map[*realcluster.Server]*sync.Mutex{one: {}, two: {}}
-
-// alongside lets a test of one server run while tests of other servers do. Nothing that all
-// servers share may be changed by it.
-func alongside(t *testing.T, s *realcluster.Server) {
-	t.Helper()
-	t.Parallel()
-	serial[s].Lock()
-	t.Cleanup(serial[s].Unlock)
-}
-
 // kubectl runs kubectl, which must succeed.
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
@@ -118,8 +105,9 @@ func gatewayPods(t *testing.T, s *realcluster.Server) []string {
 	kubectl(t, "rollout", "status", "-n", s.Namespace, "deployment/weather-gateway", "--timeout=120s")
 	replicas := kubectl(t, "get", "deployment", "weather-gateway", "-n", s.Namespace, "-o", "jsonpath={.spec.replicas}")
 	var pods []string
+	settled := false
 	defer func() {
-		if t.Failed() {
+		if !settled {
 			t.Log(kubectl(t, "get", "pods,replicasets", "-n", s.Namespace, "-o", "wide"))
 		}
 	}()
@@ -127,6 +115,7 @@ func gatewayPods(t *testing.T, s *realcluster.Server) []string {
 		pods = strings.Fields(kubectl(t, "get", "pods", "-n", s.Namespace, "-l", "app.kubernetes.io/name=vestibule-gateway", "-o", "name"))
 		return strconv.Itoa(len(pods)) == replicas
 	})
+	settled = true
 	return pods
 }
 
@@ -164,7 +153,7 @@ func condition(t *testing.T, s *realcluster.Server, conditionType string) (statu
 // becomes waits until a condition has a status and, if it is not empty, a reason.
 func becomes(t *testing.T, s *realcluster.Server, conditionType, status, reason string) {
 	t.Helper()
-	becomesWithin(t, s, settled, conditionType, status, reason)
+	becomesWithin(t, s, recovery, conditionType, status, reason)
 }
 
 func becomesWithin(t *testing.T, s *realcluster.Server, patience time.Duration, conditionType, status, reason string) {

@@ -15,7 +15,6 @@ import (
 // A server's records move to an etcd of three members, which loses one, and back, all
 // under load. Nobody is signed out, and while no records are moved nobody waits long.
 func TestTheStoreIsChanged(t *testing.T) {
-	alongside(t, two)
 	etcd := &realcluster.Etcd{Namespace: "data"}
 	must(t, cluster.DeployEtcd(t.Context(), etcd))
 	must(t, cluster.Admit(t.Context(), two.Namespace, etcd))

@@ -11,7 +11,6 @@ import (
 )
 
 func TestAGatewayPodGoesUnderLoad(t *testing.T) {
-	alongside(t, one)
 	pods := gatewayPods(t, one)
 	l := work(t, one, 6, true)
 	for _, pod := range pods {
@@ -24,7 +23,6 @@ func TestAGatewayPodGoesUnderLoad(t *testing.T) {
 }
 
 func TestTheGatewaysAreRolledUnderLoad(t *testing.T) {
-	alongside(t, one)
 	l := work(t, one, 6, true)
 	kubectl(t, "patch", "mcpserver", "weather", "-n", "one", "--type=merge", "-p", `{"spec":{"oauth":{"accessTokenTTLSeconds":1800}}}`)
 	eventually(t, "the gateways are rolled", func() bool {
@@ -38,7 +36,6 @@ func TestTheGatewaysAreRolledUnderLoad(t *testing.T) {
 }
 
 func TestAPolicyChangesWithoutARollout(t *testing.T) {
-	alongside(t, two)
 	pods := gatewayPods(t, two)
 	c := connect(t, two)
 	kubectl(t, "patch", "mcpserver", "weather", "-n", "two", "--type=merge", "-p",

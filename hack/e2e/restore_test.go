@@ -13,7 +13,6 @@ import (
 // What a namespace had is restored as tools do that keep neither owners nor status, into
 // one that is new: clients stay registered, and users logged in.
 func TestANamespaceIsRestored(t *testing.T) {
-	alongside(t, two)
 	c := connect(t, two)
 	var list struct {
 		Items []map[string]any `json:"items"`
@@ -54,7 +53,6 @@ func TestANamespaceIsRestored(t *testing.T) {
 // A route is renamed, and gets another scope, while no new pod may start: those that run
 // ask for the scope all the same.
 func TestARouteIsRenamedWhileNothingCanRoll(t *testing.T) {
-	alongside(t, two)
 	c := connect(t, two)
 	pods := gatewayPods(t, two)
 	must(t, call(t.Context(), c))

@@ -67,7 +67,6 @@ const (
 )
 
 func TestRoutesWithRulesAndServersOfTheirOwn(t *testing.T) {
-	alongside(t, two)
 	image, err := cluster.Load(t.Context(), "weather")
 	must(t, err)
 	must(t, cluster.Apply(t.Context(), fmt.Sprintf(introduced, two.Namespace, image, two.PublicURL())))

@@ -20,7 +20,6 @@ import (
 // SDKs stay connected while the gateways are replaced, then the backend, then both. The
 // gateways keep nothing of a session, so none ends with them.
 func TestSessionsOutliveTheGateways(t *testing.T) {
-	alongside(t, one)
 	kubectl(t, "scale", "-n", one.Namespace, "deployment/weather", "--replicas=3")
 	kubectl(t, "rollout", "status", "-n", one.Namespace, "deployment/weather", "--timeout=120s")
 	var clients []*staying
