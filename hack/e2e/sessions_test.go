@@ -193,6 +193,7 @@ func unanswered(err error) string {
 	for part, why := range map[string]string{
 		"Bad Gateway": "502", "Service Unavailable": "503", "connection refused": "no answer", "connection reset": "no answer",
 		"EOF": "no answer", "deadline exceeded": "no answer", "client is closing": "no answer", "broken pipe": "no answer",
+		"server closed idle connection": "no answer", // which the Go client finds only when it sends
 	} {
 		if strings.Contains(err.Error(), part) {
 			return why
