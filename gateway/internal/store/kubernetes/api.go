@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"vestibule.dev/vestibule/gateway/internal/apiserver"
@@ -19,8 +19,7 @@ type api struct {
 	field  string // of the object, where the records are
 	now    func() time.Time
 
-	mu    sync.Mutex
-	asked time.Time // when the newest read began that etcd has answered
+	asked atomic.Pointer[time.Time] // when the newest read began that etcd has answered
 }
 
 func newAPI(o Options) (*api, error) {
@@ -57,20 +56,21 @@ func (a *api) get(ctx context.Context, name string) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	if began.After(a.asked) {
-		a.asked = began
+	for last := a.asked.Load(); last == nil || began.After(*last); last = a.asked.Load() {
+		if a.asked.CompareAndSwap(last, &began) {
+			break
+		}
 	}
-	a.mu.Unlock()
 	return a.decode(content)
 }
 
 // reachedEtcd returns a time at which the API server was known to reach etcd, or the zero
 // time.
 func (a *api) reachedEtcd() time.Time {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.asked
+	if asked := a.asked.Load(); asked != nil {
+		return *asked
+	}
+	return time.Time{}
 }
 
 // patch applies a JSON patch and returns the version that has it.
