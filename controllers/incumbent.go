@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vestibule.dev/vestibule/api/v1alpha1"
 	"vestibule.dev/vestibule/controllers/internal/conditions"
@@ -47,18 +46,21 @@ func (r *Reconciler) take(ctx context.Context, server *v1alpha1.MCPServer) (*v1a
 		return server, nil
 	}
 	if holder != "" {
+		i, err := r.incumbent(ctx, holder)
+		if err != nil {
+			return nil, err
+		}
 		//rule:controller-fights
-		if i, err := r.incumbent(ctx, holder); i != nil || err != nil {
-			return nil, r.standAside(ctx, server, i, err)
+		if i != nil {
+			return nil, r.standAside(ctx, server, i)
 		}
 	}
 	next := server.DeepCopy()
 	next.Status.Controller = r.Identity
 	meta.RemoveStatusCondition(&next.Status.Conditions, v1alpha1.ConditionControllerConflict)
-	// Of two that begin at once the API server takes one.
-	patch := client.MergeFromWithOptions(server, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, next, patch, fieldOwner); err != nil {
-		return nil, fmt.Errorf("noting that this controller manages the MCPServer: %w", err)
+	// If two begin at once, the API server takes the status of one.
+	if err := r.patchStatus(ctx, server, next); err != nil {
+		return nil, err
 	}
 	r.settle(ctx, &scope{server: next, written: map[child]string{{kindMCPServer, next.Name}: stateOf(server)}})
 	return next, nil
@@ -82,11 +84,9 @@ func (r *Reconciler) incumbent(ctx context.Context, holder string) (*conditions.
 }
 
 // standAside says in a condition that another install manages the MCPServer.
-func (r *Reconciler) standAside(ctx context.Context, server *v1alpha1.MCPServer, i *conditions.Incumbent, err error) error {
-	if err != nil {
-		return err
-	}
-	c := conditions.ControllerConflict(&conditions.Observation{Server: server, Incumbent: i})
+func (r *Reconciler) standAside(ctx context.Context, server *v1alpha1.MCPServer, i *conditions.Incumbent) error {
+	all := conditions.All(&conditions.Observation{Server: server, Incumbent: i})
+	c := *meta.FindStatusCondition(all, v1alpha1.ConditionControllerConflict)
 	said := meta.FindStatusCondition(server.Status.Conditions, c.Type)
 	if said != nil && said.Message == c.Message && r.Now().Sub(said.LastTransitionTime.Time) < repeatConflict {
 		return nil
@@ -95,11 +95,7 @@ func (r *Reconciler) standAside(ctx context.Context, server *v1alpha1.MCPServer,
 	c.LastTransitionTime = metav1.NewTime(r.Now())
 	meta.RemoveStatusCondition(&next.Status.Conditions, c.Type)
 	next.Status.Conditions = append(next.Status.Conditions, c)
-	patch := client.MergeFromWithOptions(server, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, next, patch, fieldOwner); err != nil {
-		return fmt.Errorf("writing that another controller manages the MCPServer: %w", err)
-	}
-	return nil
+	return r.patchStatus(ctx, server, next)
 }
 
 // contested returns the condition of another install that stands aside, or nil. It notes when

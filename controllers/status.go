@@ -58,13 +58,21 @@ func (r *Reconciler) writeStatus(ctx context.Context, s *scope) error {
 	if equality.Semantic.DeepEqual(s.server.Status, next.Status) {
 		return nil
 	}
-	// Not over what another controller wrote meanwhile: it may have seen more.
-	patch := client.MergeFromWithOptions(s.server, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, next, patch, fieldOwner); err != nil {
-		return fmt.Errorf("writing the status: %w", err)
+	if err := r.patchStatus(ctx, s.server, next); err != nil {
+		return err
 	}
 	s.wrote(child{kindMCPServer, s.server.Name}, s.server, next)
 	r.warn(s, next)
+	return nil
+}
+
+// patchStatus writes the status, but not over what another controller wrote since before was
+// read: it may have seen more. next is then what the API server has.
+func (r *Reconciler) patchStatus(ctx context.Context, before, next *v1alpha1.MCPServer) error {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, next, patch, fieldOwner); err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
 	return nil
 }
 

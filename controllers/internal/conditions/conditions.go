@@ -29,7 +29,7 @@ func All(o *Observation) []metav1.Condition {
 		ready(gating),
 	})
 	if o.Incumbent != nil {
-		all = append(all, ControllerConflict(o))
+		all = append(all, controllerConflict(o))
 	}
 	for i := range all {
 		all[i].ObservedGeneration = o.Server.Generation

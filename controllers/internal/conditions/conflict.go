@@ -16,9 +16,9 @@ type Incumbent struct {
 	Unreadable bool
 }
 
-// ControllerConflict is the condition that is there only while two installs of the controller
-// are given one MCPServer. The one that stands aside writes it, and nothing else.
-func ControllerConflict(o *Observation) metav1.Condition {
+// controllerConflict is the condition of an MCPServer that another install manages. This
+// install stands aside, and writes no other condition.
+func controllerConflict(o *Observation) metav1.Condition {
 	i, self := o.Incumbent, "this controller"
 	if i.Self != "" {
 		self = "the controller with Lease " + i.Self
@@ -29,7 +29,5 @@ func ControllerConflict(o *Observation) metav1.Condition {
 		f = yes(v1alpha1.ReasonAnotherController,
 			"The controller with Lease %s manages this MCPServer, or did: %s may not read that Lease, and changes nothing. If the other is gone, take status.controller away, as in docs/operations.md.", i.Install, self)
 	}
-	c := f.of(v1alpha1.ConditionControllerConflict)
-	c.ObservedGeneration = o.Server.Generation
-	return c
+	return f.of(v1alpha1.ConditionControllerConflict)
 }
