@@ -257,7 +257,7 @@ func builtIn(t *testing.T, namespace, name string) *rbacv1.Role {
 	return role
 }
 
-// People who may view, edit or administer a namespace may do the same with its MCPServers.
+// The built-in roles view, edit and admin grant the same rights for MCPServers.
 func TestPeopleWithBuiltInRoles(t *testing.T) {
 	const namespace = "people"
 	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})

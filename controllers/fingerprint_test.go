@@ -60,7 +60,7 @@ func (w *world) putBack(o client.Object) {
 	w.create(again)
 }
 
-// Keys that somebody has planted are not adopted, however they look.
+// A server whose status names a fingerprint adopts no planted key Secret.
 func TestAttackPlantedKeys(t *testing.T) {
 	t.Parallel()
 	for name, plant := range map[string]func(s *v1alpha1.MCPServer, planted *corev1.Secret){

@@ -428,8 +428,8 @@ func TestWhatIsRetainedIsNoPartOfAnApplication(t *testing.T) {
 	w.wants(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 }
 
-// A spec with a field that the controller does not know changes nothing: the field may be
-// one that limits who gets in.
+// A spec with a field that the controller does not know changes nothing: the field may
+// restrict access.
 func TestAnOlderController(t *testing.T) {
 	t.Parallel()
 	w, _ := served(t)

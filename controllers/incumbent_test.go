@@ -147,7 +147,7 @@ func TestTwoControllersBeginAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	if server, err := second.take(context.Background(), seen.DeepCopy()); err == nil {
-		t.Fatalf("the second has seen nobody, and takes %v", server)
+		t.Fatalf("the second read the server before the first had taken it, and takes it too: %v", server)
 	}
 	w.pass(second.Reconciler)
 	if got := w.get().Status.Controller; got != first.Identity {

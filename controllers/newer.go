@@ -21,7 +21,7 @@ import (
 )
 
 // A CRD may be newer than the controller. Then a spec may have fields that the controller's
-// types drop. A field that restricts somebody must not be dropped in silence.
+// types drop. A field that restricts access must not be dropped in silence.
 
 // retrySchema is how long the cluster's schema of MCPServers is taken for unchanged.
 const retrySchema = 5 * time.Minute
@@ -43,8 +43,8 @@ type published struct {
 type jsonSchema map[string]any
 
 // newerThanOurs returns the schema if it has a field of the spec that this controller does
-// not know, or nil. If the cluster does not say, it is what it was. Nobody waits for one
-// who asks again.
+// not know, or nil. If the cluster cannot be asked, the schema that was read last counts.
+// While one caller reads it again, other callers do not wait.
 func (p *published) newerThanOurs() (jsonSchema, error) {
 	if p.read == nil {
 		return nil, nil

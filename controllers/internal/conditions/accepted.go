@@ -27,7 +27,7 @@ func accepted(o *Observation) metav1.Condition {
 	for _, r := range o.Refusals {
 		messages = append(messages, r.Message)
 	}
-	// Somebody has to do something about the first that does not pass.
+	// The reason is that of the first refusal that does not pass by itself.
 	i := slices.IndexFunc(o.Refusals, func(r Refusal) bool { return !r.Passes })
 	if i < 0 {
 		return unknown(o.Refusals[0].Reason, "%s", strings.Join(messages, " ")).of(v1alpha1.ConditionAccepted)

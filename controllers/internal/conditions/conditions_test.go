@@ -195,11 +195,11 @@ func TestConditions(t *testing.T) {
 			v1alpha1.ConditionStoreAdopted, isFalse, v1alpha1.ReasonNotAdopted, ""},
 		{"an adoption now", adoption, v1alpha1.ConditionStoreAdopted, isTrue, v1alpha1.ReasonAdopted, "were adopted at 2026-11-30T04:05:06Z."},
 		{"an adoption gates nothing", adoption, v1alpha1.ConditionReady, isTrue, v1alpha1.ReasonReady, ""},
-		{"an adoption of before keeps its time", both(adoption, adoptedBefore),
+		{"adopted earlier, the time stays", both(adoption, adoptedBefore),
 			v1alpha1.ConditionStoreAdopted, isTrue, v1alpha1.ReasonAdopted, "were adopted at 2026-01-02T03:04:05Z."},
-		{"an adoption of before, and nobody can look", both(adoptedBefore, func(o *conditions.Observation) { o.Store = nil }),
+		{"adopted earlier, and the store cannot be observed", both(adoptedBefore, func(o *conditions.Observation) { o.Store = nil }),
 			v1alpha1.ConditionStoreAdopted, isTrue, v1alpha1.ReasonAdopted, "as before"},
-		{"an adoption of before, and the keys are gone", both(adoptedBefore, func(o *conditions.Observation) { o.Store.KeysLost = true }),
+		{"adopted earlier, and the keys are gone", both(adoptedBefore, func(o *conditions.Observation) { o.Store.KeysLost = true }),
 			v1alpha1.ConditionStoreAdopted, isTrue, v1alpha1.ReasonAdopted, "as before"},
 		{"an adoption of before, and the records are one's own", both(adoptedBefore, func(o *conditions.Observation) { o.Store.SealedTo = string(o.Server.UID) }),
 			v1alpha1.ConditionStoreAdopted, isFalse, v1alpha1.ReasonNotAdopted, ""},
@@ -344,13 +344,13 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// adoption has the records be those of an earlier server.
+// adoption seals the records to the UID of an earlier server.
 func adoption(o *conditions.Observation) {
 	o.Store.SealedTo = "0d2a4a3c-5a0e-4a6e-9d5e-0f6f6f6f6f6f"
 	o.At = time.Date(2026, 11, 30, 4, 5, 6, 0, time.UTC)
 }
 
-// adoptedBefore has the status tell of an adoption.
+// adoptedBefore puts an adoption into the status.
 func adoptedBefore(o *conditions.Observation) {
 	o.Server.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStoreAdopted, Status: isTrue, Reason: v1alpha1.ReasonAdopted,
 		Message: "as before", LastTransitionTime: metav1.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}

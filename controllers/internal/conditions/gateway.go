@@ -222,13 +222,14 @@ func Unschedulable(p *corev1.Pod) *corev1.PodCondition {
 	return nil
 }
 
-// PodsRefused is what says that the API server refuses a Deployment's pods, for a quota
-// perhaps, or nil.
+// PodsRefused returns the condition of a Deployment whose pods the API server refuses, for
+// a quota perhaps. It returns nil if it refuses none.
 func PodsRefused(d *appsv1.Deployment) *appsv1.DeploymentCondition {
 	return withStatus(deploymentCondition(d, appsv1.DeploymentReplicaFailure), corev1.ConditionTrue)
 }
 
-// TimeIsOver is what says that a Deployment's pods were not ready in time, or nil.
+// TimeIsOver returns the condition of a Deployment whose pods were not ready in time, or
+// nil.
 func TimeIsOver(d *appsv1.Deployment) *appsv1.DeploymentCondition {
 	return withStatus(deploymentCondition(d, appsv1.DeploymentProgressing), corev1.ConditionFalse)
 }

@@ -87,8 +87,8 @@ func identify(s *corev1.Secret, set *config.KeySet) (added bool, err error) {
 	return true, err
 }
 
-// renewIdentity changes the identity after a drop of keys: whoever has read the dropped
-// keys has read the identity, too.
+// renewIdentity changes the identity after a drop of keys. A thief of the dropped keys has
+// the old identity, too.
 func renewIdentity(s *corev1.Secret, set *config.KeySet) error {
 	renewed, err := identityOf(set.Newest())
 	if err != nil {

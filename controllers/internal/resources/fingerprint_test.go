@@ -48,7 +48,7 @@ func fits(server *v1alpha1.MCPServer, s *corev1.Secret) bool {
 	return resources.FingerprintKeys(s).Fit(server)
 }
 
-// The fingerprint is that of the Secret for as long as keys merely come and go.
+// Rotation does not change the fingerprint.
 func TestTheFingerprintOutlivesEveryKey(t *testing.T) {
 	server, s := keySecret(t)
 	names(server, s)
@@ -71,7 +71,7 @@ func TestTheFingerprintOutlivesEveryKey(t *testing.T) {
 	}
 }
 
-// Whoever has stolen the dropped keys has the identity that was beside them.
+// A thief of the dropped keys has the identity that stood beside them.
 func TestADropChangesTheFingerprint(t *testing.T) {
 	server, s := keySecret(t)
 	names(server, s)
